@@ -1,0 +1,46 @@
+import type { Plugin } from "./plugin.ts";
+import type { WorkerRole } from "./workers.ts";
+
+/** A built-in plugin: its module is loaded only when it is enabled. */
+export interface BuiltIn {
+  /** First segments of the routes it serves, so that an absent plugin can be named in a 404. */
+  readonly serves: readonly string[];
+  load(): Promise<Plugin>;
+}
+
+/**
+ * The literal table of built-in plugins. Literal imports, so that the bundler sees them and a
+ * plugin that is left out is never evaluated.
+ */
+export const builtIns = {
+  "storage-fs": {
+    serves: ["storage"],
+    load: async () => (await import("../plugins/storage-fs/index.ts")).storageFs,
+  },
+  "storage-s3": {
+    serves: ["storage"],
+    load: async () => (await import("../plugins/storage-s3/index.ts")).storageS3,
+  },
+  catalog: {
+    serves: ["catalog"],
+    load: async () => (await import("../plugins/catalog/index.ts")).catalog,
+  },
+  "ingest-csv": {
+    serves: ["ingest"],
+    load: async () => (await import("../plugins/ingest-csv/index.ts")).ingestCsv,
+  },
+  query: {
+    serves: ["sql"],
+    load: async () => (await import("../plugins/query/index.ts")).query,
+  },
+  vector: {
+    serves: ["vectors"],
+    load: async () => (await import("../plugins/vector/index.ts")).vector,
+  },
+} as const satisfies Record<string, BuiltIn>;
+
+/** What a worker process can be started as: `lakehouse worker <role>`. */
+export const workerRoles: Readonly<Record<string, () => Promise<WorkerRole>>> = {
+  ingest: async () => (await import("../plugins/ingest-csv/worker.ts")).role,
+  query: async () => (await import("../plugins/query/worker.ts")).role,
+};
