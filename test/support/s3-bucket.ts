@@ -52,7 +52,8 @@ export function s3Client(access: S3Access = s3Access()): S3Client {
 }
 
 /** A new, empty bucket of the test's own; it goes away with the server. */
-export async function freshBucket(access: S3Access = s3Access()): Promise<string> {
+export async function createBucket(): Promise<S3Access & { readonly bucket: string }> {
+  const access = s3Access();
   const bucket = `test-${crypto.randomUUID()}`;
   const client = s3Client(access);
   try {
@@ -60,5 +61,5 @@ export async function freshBucket(access: S3Access = s3Access()): Promise<string
   } finally {
     client.destroy();
   }
-  return bucket;
+  return { ...access, bucket };
 }
