@@ -100,6 +100,7 @@ function health(request: Request, { version, plugins, phase }: HttpOptions): Res
 
 /** Mounts every plugin's routes at `/x` and `/v1/x`; what a handler throws is put into `thrown`. */
 function mountRoutes({ routes }: HttpOptions, thrown: WeakMap<Request, unknown>): AnyElysia {
+  refuseDoubleRoutes(routes);
   const root: AnyElysia = new Elysia({
     // Unknown body members are an error, not something to strip in silence.
     normalize: false,
@@ -114,6 +115,16 @@ function mountRoutes({ routes }: HttpOptions, thrown: WeakMap<Request, unknown>)
   for (const each of routes) versioned.use(each);
   root.use(versioned);
   return root.compile();
+}
+
+/** Elysia lets the last of two equal routes win in silence. */
+function refuseDoubleRoutes(parts: readonly AnyElysia[]): void {
+  const seen = new Set<string>();
+  for (const { method, path } of parts.flatMap((part) => part.routes)) {
+    const route = `${method} ${path}`;
+    if (seen.has(route)) throw new LakehouseError("invalid_config", `Two plugins serve ${route}.`);
+    seen.add(route);
+  }
 }
 
 /** Renders what was thrown as `application/problem+json` (RFC 9457) and logs what is our fault. */

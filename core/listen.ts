@@ -69,6 +69,8 @@ export function listen(
       // The default cuts off a handler that is silent for 12 s, and 4 or less kills transfers.
       idleTimeout: 30,
       development: false,
+      // Implied by `development: false` on Linux: a second server would share the port in silence.
+      reusePort: false,
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -165,13 +165,7 @@ class ServerProcess implements TestServer {
     });
     this.#process = child;
     const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
-    void this.#follow(child.stderr, resolve).then(async () => {
-      reject(
-        new Error(
-          `the server ended with code ${await child.exited}:\n${this.log.slice(-20).join("\n")}`,
-        ),
-      );
-    });
+    void this.#failWhenEnded(child, resolve, reject);
     const timer = setTimeout(
       () => reject(new Error(`the server did not start:\n${this.log.join("\n")}`)),
       START_TIMEOUT_MS,
@@ -181,6 +175,17 @@ class ServerProcess implements TestServer {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** After the server is ready its end rejects nothing: the promise is settled by then. */
+  async #failWhenEnded(
+    child: Bun.Subprocess<"ignore", "ignore", "pipe">,
+    onListening: (url: string) => void,
+    reject: (error: Error) => void,
+  ): Promise<void> {
+    await this.#follow(child.stderr, onListening);
+    const code = await child.exited;
+    reject(new Error(`the server ended with code ${code}:\n${this.log.slice(-20).join("\n")}`));
   }
 
   async #follow(
