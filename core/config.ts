@@ -45,7 +45,7 @@ export const serverSchema = Type.Object(
   { additionalProperties: false },
 );
 
-const logSchema = Type.Object(
+export const logSchema = Type.Object(
   {
     level: Type.Union(
       (["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const).map((level) =>
