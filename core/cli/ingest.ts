@@ -1,0 +1,123 @@
+import { basename, extname } from "node:path";
+import { isRecord } from "../json.ts";
+import { type Client, clientOf, ServerError, URL_OPTION } from "./client.ts";
+import type { Command } from "./command.ts";
+import { print, sayError } from "./output.ts";
+import { bytesText, Progress } from "./progress.ts";
+import { grouped } from "./table.ts";
+
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  ".csv": "text/csv",
+  ".tsv": "text/tab-separated-values",
+};
+
+export const ingest: Command = {
+  name: "ingest",
+  summary: "Send a file to a server as a dataset.",
+  usage: "FILE --name NAME",
+  positionals: [1, 1],
+  options: {
+    name: {
+      type: "string",
+      short: "n",
+      value: "NAME",
+      description: "The dataset; without it the file's name up to its suffix.",
+    },
+    format: { type: "string", value: "FORMAT", description: "text (default) or json." },
+    url: URL_OPTION,
+  },
+  examples: [
+    ["lakehouse ingest sales.csv --name sales", "Send a file; the same file again changes nothing"],
+    ["generate | lakehouse ingest - --name sales", "From a pipe"],
+  ],
+  async run(args) {
+    const format = args.choice("format", ["text", "json"]) ?? "text";
+    const client = clientOf(args);
+    const [path = ""] = args.positionals;
+    const name = args.text("name") ?? (path === "-" ? undefined : basename(path, extname(path)));
+    if (name === undefined) {
+      sayError("A dataset from a pipe needs a name.", "Add --name NAME.");
+      return 2;
+    }
+    const answer = await send(client, await openUpload(path), name);
+    await print(format === "json" ? `${JSON.stringify(answer)}\n` : summaryOf(name, answer));
+    return 0;
+  },
+};
+
+/** A file to send: read as it is sent, never whole. */
+export interface Upload {
+  readonly stream: AsyncIterable<Uint8Array>;
+  /** Unknown for a pipe. */
+  readonly size_bytes: number | undefined;
+  readonly media_type: string;
+}
+
+/** Opens a file, or standard input for `-`. Throws `ServerError` if it cannot be read. */
+export async function openUpload(path: string): Promise<Upload> {
+  if (path === "-")
+    return { stream: Bun.stdin.stream(), size_bytes: undefined, media_type: "text/csv" };
+  const file = Bun.file(path);
+  const stat = await file.stat().catch(() => undefined);
+  if (stat === undefined || stat.isDirectory()) {
+    throw new ServerError(`${path} ${stat === undefined ? "cannot be read" : "is a folder"}.`, {
+      hint: "Name a file, or - for standard input.",
+    });
+  }
+  return {
+    stream: file.stream(),
+    size_bytes: stat.isFile() ? stat.size : undefined,
+    media_type: MEDIA_TYPES[extname(path).toLowerCase()] ?? "application/octet-stream",
+  };
+}
+
+/** Streams an upload to `/ingest`, with a bar on a terminal; resolves to the server's answer. */
+export async function send(
+  client: Client,
+  { stream, size_bytes, media_type }: Upload,
+  name: string,
+  progress: Progress = new Progress(process.stderr, size_bytes),
+): Promise<Record<string, unknown>> {
+  try {
+    return await client.json(`/v1/ingest?name=${encodeURIComponent(name)}`, {
+      method: "POST",
+      headers: {
+        "content-type": media_type,
+        // With it the server can refuse a file that is too large before it is sent.
+        ...(size_bytes === undefined ? {} : { "content-length": String(size_bytes) }),
+      },
+      body: counted(stream, progress),
+    });
+  } finally {
+    progress.clear();
+  }
+}
+
+async function* counted(
+  stream: AsyncIterable<Uint8Array>,
+  progress: Progress,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    yield chunk;
+    progress.add(chunk.length);
+  }
+  progress.phase("converting …");
+}
+
+/** What happened, in two lines; pure. */
+export function summaryOf(name: string, answer: Readonly<Record<string, unknown>>): string {
+  const { existing, row_count, parquet_size, manifest } = answer;
+  const { columns, version, schema_fingerprint } = isRecord(manifest) ? manifest : {};
+  const parts = [
+    ...(typeof row_count === "number" ? [`${grouped(row_count)} rows`] : []),
+    ...(Array.isArray(columns) ? [`${grouped(columns.length)} columns`] : []),
+    ...(typeof parquet_size === "number" ? [`${bytesText(parquet_size)} of Parquet`] : []),
+  ];
+  const state = existing === true ? `version ${String(version)} of an existing dataset` : "new";
+  const typed = (Array.isArray(columns) ? columns : []).filter(isRecord);
+  const types = typed.map((column) => `${String(column["name"])} ${String(column["type"])}`);
+  const lines = [`${name}: ${parts.join(", ")} (${state})`];
+  if (types.length > 0 && types.length <= 40) lines.push(`  ${types.join(", ")}`);
+  if (typeof schema_fingerprint === "string") lines.push(`  ${schema_fingerprint}`);
+  return `${lines.join("\n")}\n`;
+}
