@@ -19,6 +19,7 @@ const table = {
   list_page: limit(1000, "Objects in one page of a listing."),
   manifest_bytes: limit(16 * MIB, "One stored manifest."),
   catalog_load_concurrency: limit(32, "Manifests read at once at start."),
+  catalog_commit_attempts: limit(32, "Races one commit may lose to other processes."),
   dataset_columns: limit(4096, "Columns of one dataset."),
   upload_bytes: limit(16 * GIB, "One upload to /ingest, as it arrives."),
   ingest_timeout_ms: limit(30 * 60_000, "Converting one upload, after its last byte arrived."),

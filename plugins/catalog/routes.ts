@@ -1,0 +1,33 @@
+import { Elysia } from "elysia";
+import type { AnyElysia } from "elysia";
+import { readJson } from "../../core/body.ts";
+import { LakehouseError } from "../../core/error.ts";
+import type { DatasetCatalog } from "./dataset-catalog.ts";
+import { renderList } from "./manifest-list.ts";
+
+/** The routes under `/catalog`. */
+export function catalogRoutes(catalog: DatasetCatalog, json_body_bytes: number): AnyElysia {
+  return new Elysia({ prefix: "/catalog" })
+    .post(
+      "/register",
+      async ({ request }) => catalog.register(await readJson(request, json_body_bytes)),
+      { parse: "none" },
+    )
+    .get("/manifest/:name", async ({ params }) => {
+      const manifest = await catalog.read(params.name);
+      if (manifest !== undefined) return manifest;
+      throw new LakehouseError("dataset_not_found", `There is no dataset ${params.name}.`, {
+        hint: "GET /catalog/list names all of them.",
+      });
+    })
+    .delete("/manifest/:name", async ({ params }) => {
+      await catalog.delete(params.name);
+      return { deleted: params.name };
+    })
+    .get("/list", async () => {
+      const manifests = await catalog.readList();
+      return new Response(renderList(manifests), {
+        headers: { "content-type": "application/json" },
+      });
+    });
+}
