@@ -26,6 +26,12 @@ export interface StartOptions {
   readonly log: Logger;
 }
 
+/** What is used of a stream's reader; its type differs between Bun's and Node's declarations. */
+interface ChunkReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  cancel(): Promise<void>;
+}
+
 /** The parent's side of one worker process. */
 export class WorkerProcess {
   /** Resolves with the safeguards the platform lacks; rejects if the role did not start. */
@@ -37,7 +43,7 @@ export class WorkerProcess {
   readonly pid: number;
   readonly #options: StartOptions;
   readonly #process: Bun.Subprocess<"pipe", "pipe", "pipe">;
-  readonly #reader: Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
+  readonly #reader: ChunkReader;
   readonly #decoder = new FrameDecoder();
   readonly #end: PromiseWithResolvers<LakehouseError> = Promise.withResolvers();
   #frames: Frame[] = [];
@@ -134,7 +140,7 @@ export class WorkerProcess {
       const frame = this.#frames.shift();
       if (frame !== undefined) return frame;
       const { done, value } = await this.#reader.read();
-      if (done) throw await this.#endOfOutput();
+      if (done || value === undefined) throw await this.#endOfOutput();
       try {
         this.#frames = this.#decoder.push(value);
       } catch (error) {
