@@ -47,6 +47,10 @@ export class Client {
     this.#token = token;
   }
 
+  get hasToken(): boolean {
+    return this.#token !== undefined;
+  }
+
   /** The answer if it is a 2xx. Throws `ServerError` otherwise. */
   async request(path: string, options: ClientRequest = {}): Promise<Response> {
     const response = await this.#send(path, options);

@@ -1,9 +1,38 @@
-import type { Command } from "./command.ts";
+import { Client } from "./client.ts";
+import { type Command, UsageError } from "./command.ts";
+
 export const quickstart: Command = {
   name: "quickstart",
-  summary: "Start a server, load a file, query it: everything in one go.",
-  usage: "[--port N]",
+  summary: "Start a server, load a file, query it with SQL and vectors, and keep serving.",
+  usage: "[--port N] [--data FOLDER]",
   positionals: [0, 0],
-  options: {},
-  run: async () => 1,
+  options: {
+    port: { type: "string", value: "N", description: "Port on 127.0.0.1; 3110 by default." },
+    data: { type: "string", value: "FOLDER", description: "Where data goes; ./data by default." },
+  },
+  async run(args) {
+    const { loadConfig } = await import("../config.ts");
+    const { startServer, untilStopped } = await import("./running-server.ts");
+    const { takeTour } = await import("./tour.ts");
+    const port = args.count("port");
+    if (port !== undefined && port > 65_535) throw new UsageError("--port goes up to 65535.");
+    const data = args.text("data");
+    const config = await loadConfig({
+      env: {
+        LAKEHOUSE_LOG_LEVEL: "warn",
+        ...process.env,
+        ...(port === undefined ? {} : { LAKEHOUSE_SERVER_BIND: `127.0.0.1:${port}` }),
+        ...(data === undefined ? {} : { LAKEHOUSE_PLUGINS_STORAGE_FS_ROOT: data }),
+      },
+    });
+    const host = await startServer(config);
+    const stopped = untilStopped(host);
+    try {
+      await takeTour(new Client({ url: host.url, token: config.server.token }));
+    } catch (error) {
+      await host.stop();
+      throw error;
+    }
+    return stopped;
+  },
 };

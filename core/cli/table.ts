@@ -63,10 +63,10 @@ export function renderTable(
     .slice(0, fitting)
     .map((width) => "─".repeat(width))
     .join("─┼─");
-  if (rows.length > shown.length) notes.push(`${grouped(rows.length - shown.length)} more rows`);
-  if (fitting < columns.length) notes.push(`${columns.length - fitting} more columns`);
-  if (cut.cells > 0) notes.push(`${cut.cells} cells cut at …`);
-  const count = `${grouped(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
+  if (rows.length > shown.length) notes.push(counted(rows.length - shown.length, "more row"));
+  if (fitting < columns.length) notes.push(counted(columns.length - fitting, "more column"));
+  if (cut.cells > 0) notes.push(`the rest of ${counted(cut.cells, "cell")} cut at …`);
+  const count = counted(rows.length, "row");
   const footer = notes.length === 0 ? count : `${count}; not shown: ${notes.join(", ")}`;
   return [line(heads), rule, ...cells.map(line), `(${footer})`, ""].join("\n");
 }
@@ -75,6 +75,9 @@ export function renderTable(
 export function grouped(count: number): string {
   return count.toLocaleString("en-US");
 }
+
+const counted = (count: number, what: string): string =>
+  `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
 
 /** One value as it is shown in a cell. */
 export function cellText(value: unknown): string {
