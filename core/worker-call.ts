@@ -40,17 +40,21 @@ export class WorkerCall {
   bytes(first: Uint8Array | undefined): AsyncIterable<Uint8Array> {
     let upcoming = first;
     let open = first !== undefined;
-    const pull = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-      if (!open) return { done: true, value: undefined };
-      // Closed while the read is under way, so that after an error the loop is over.
-      open = false;
-      const value = upcoming ?? (await this.next());
-      upcoming = undefined;
-      open = value !== undefined && !left;
-      return value === undefined ? { done: true, value } : { done: false, value };
-    };
     let left = false;
     let turn: Promise<unknown> = Promise.resolve();
+    const pull = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+      let value: Uint8Array | undefined;
+      try {
+        if (open) value = upcoming ?? (await this.next());
+      } catch (error) {
+        open = false;
+        if (!left) throw error;
+      }
+      upcoming = undefined;
+      if (value !== undefined && !left) return { done: false, value };
+      open = false;
+      return { done: true, value: undefined };
+    };
     // By hand, because a generator runs no `finally` before its first `next`, and queues `return`
     // behind a `next` that waits for a silent worker.
     const iterator: AsyncIterableIterator<Uint8Array, undefined> = {
@@ -61,7 +65,6 @@ export class WorkerCall {
       },
       return: async () => {
         left = true;
-        open = false;
         this.leave(abortedError());
         return { done: true, value: undefined };
       },

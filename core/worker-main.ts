@@ -54,7 +54,7 @@ export async function runWorker(load: () => Promise<WorkerRole>): Promise<void> 
     }
   }
   // The parent closed the pipe or is gone. Work under way has nobody to report to.
-  process.exit(0);
+  vanish();
 }
 
 interface Init {
@@ -86,7 +86,7 @@ async function start(
 ): Promise<Worker> {
   const { init, memory_limit_bytes, parent_pid, cache_dirs } = readInit(payload);
   // It may have died before prctl was called: then no signal will come.
-  if (!hasParent(parent_pid)) process.exit(0);
+  if (!hasParent(parent_pid)) vanish();
   inheritCacheDirs(cache_dirs);
   try {
     const role = await load();
@@ -205,7 +205,7 @@ class Output {
         offset += writeSync(this.#fd, bytes, offset, bytes.length - offset);
       } catch (error) {
         const code = isRecord(error) ? error["code"] : undefined;
-        if (code === "EPIPE") process.exit(0);
+        if (code === "EPIPE") vanish();
         // Only if somebody made the descriptor non-blocking: wait for room all the same.
         if (code !== "EAGAIN") throw error;
         Bun.sleepSync(1);
@@ -229,6 +229,11 @@ function openOutput(): Output {
  */
 function surviveTerminalSignals(): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+}
+
+/** Not `process.exit`, whose exit handlers may wait for an engine that is busy. */
+function vanish(): void {
+  process.kill(process.pid, "SIGKILL");
 }
 
 function describe(error: unknown): string {
