@@ -1,0 +1,80 @@
+/** What the kernel offers its host, `plugins/ingest-csv/kernel/scanner.ts`. */
+import { emitRecords } from "./emit";
+import {
+  bad_count,
+  blank_count,
+  clearJudge,
+  endBlanks,
+  giveType,
+  judgeRecords,
+  row_count,
+} from "./judge";
+import { clearColumns, COLUMN_BYTES, columns, enlarge, input, layOut, output } from "./memory";
+import {
+  bare_quotes,
+  clearRecords,
+  fieldEnd,
+  fieldStart,
+  indexRecords,
+  line_count,
+  line_ends,
+  longest_record,
+  record_count,
+  unclosed,
+} from "./records";
+
+/** Starts a file. False if the memory cannot be had. */
+export function begin(
+  delimiter: u8,
+  quote: u8,
+  column_count: u32,
+  capacity: u32,
+  null_texts: bool,
+  with_output: bool,
+): bool {
+  if (!layOut(delimiter, quote, column_count, capacity, with_output)) return false;
+  clearColumns();
+  clearRecords();
+  clearJudge(null_texts);
+  return true;
+}
+
+export {
+  bad_count,
+  bare_quotes,
+  blank_count,
+  COLUMN_BYTES,
+  columns,
+  emitRecords,
+  endBlanks,
+  enlarge,
+  fieldEnd,
+  fieldStart,
+  giveType,
+  indexRecords,
+  input,
+  judgeRecords,
+  line_count,
+  line_ends,
+  longest_record,
+  output,
+  record_count,
+  row_count,
+  unclosed,
+};
+
+/** For the test that the host numbers them alike. */
+export {
+  BIG_INTEGER,
+  BOOLEAN_LOWER,
+  BOOLEAN_TITLE,
+  BOOLEAN_UPPER,
+  DATE,
+  DECIMAL,
+  INEXACT,
+  INTEGER,
+  SCIENTIFIC,
+  TEXT,
+  TIMESTAMP,
+  TIMESTAMP_UTC,
+} from "./memory";

@@ -1,0 +1,103 @@
+/**
+ * How the kernel lays out its memory. The host writes bytes of the file at `input` and reads the
+ * columns' facts at `columns`; everything between is the kernel's own.
+ *
+ * The kernel is AssemblyScript: TypeScript's syntax over WebAssembly's types, compiled ahead of time.
+ */
+
+/** Flags in the upper bits of a field's end; the lower 28 bits are its position in the input. */
+export const QUOTED: u32 = 1 << 31;
+export const ESCAPED: u32 = 1 << 30;
+export const BARE_QUOTE: u32 = 1 << 29;
+export const TRAILING_TEXT: u32 = 1 << 28;
+export const POSITION: u32 = (1 << 28) - 1;
+
+/** Kinds of cell. A column keeps the set of the kinds it holds, as bits. */
+export const TEXT: u32 = 1 << 0;
+export const INTEGER: u32 = 1 << 1;
+export const BIG_INTEGER: u32 = 1 << 2;
+export const DECIMAL: u32 = 1 << 3;
+export const SCIENTIFIC: u32 = 1 << 4;
+/** Set beside one of the four above: no double prints these digits. */
+export const INEXACT: u32 = 1 << 5;
+export const BOOLEAN_LOWER: u32 = 1 << 6;
+export const BOOLEAN_TITLE: u32 = 1 << 7;
+export const BOOLEAN_UPPER: u32 = 1 << 8;
+export const DATE: u32 = 1 << 9;
+export const TIMESTAMP: u32 = 1 << 10;
+export const TIMESTAMP_UTC: u32 = 1 << 11;
+export const KINDS: u32 = 12;
+export const NUMERIC: u32 = INTEGER | BIG_INTEGER | DECIMAL | SCIENTIFIC | INEXACT;
+
+/**
+ * A column's facts: the kinds seen, whether cells are still looked at, the most digits of a number
+ * before and after the point, the counts of empty and of quoted empty cells; then, for each kind,
+ * where it was first seen: row, line, offset in the file (f64 each) and length (u32) of the cell.
+ */
+export const KINDS_AT: usize = 0;
+export const SETTLED_AT: usize = 4;
+export const INTEGER_DIGITS_AT: usize = 8;
+export const FRACTION_DIGITS_AT: usize = 12;
+export const EMPTY_AT: usize = 16;
+export const QUOTED_EMPTY_AT: usize = 24;
+export const FIRST_AT: usize = 32;
+export const FIRST_BYTES: usize = 32;
+export const COLUMN_BYTES: usize = FIRST_AT + 12 * FIRST_BYTES;
+
+/** Bytes that a 16-byte load may read past the end of the input. */
+const SLACK_BYTES: u32 = 64;
+
+export let delimiter: u8 = 44;
+export let quote: u8 = 34;
+export let column_count: u32 = 0;
+/** Fields, and records, that one pass may index. */
+export let field_capacity: u32 = 0;
+export let input: usize = 0;
+export let starts: usize = 0;
+export let ends: usize = 0;
+/** Per record: index of its first field, and line breaks before it in this input; u32 each. */
+export let records: usize = 0;
+/** Per record: 1 if it is no row. */
+export let verdicts: usize = 0;
+export let columns: usize = 0;
+export let output: usize = 0;
+
+/** Lays out the memory of a file. False if it cannot be had. */
+export function layOut(
+  delimiter_byte: u8,
+  quote_byte: u8,
+  count: u32,
+  capacity: u32,
+  with_output: bool,
+): bool {
+  delimiter = delimiter_byte;
+  quote = quote_byte;
+  column_count = count;
+  columns = (__heap_base + 63) & ~63;
+  input = (columns + <usize>count * COLUMN_BYTES + 63) & ~63;
+  return enlarge(capacity, with_output);
+}
+
+/** Makes room for inputs of `capacity` bytes; what stands in the input and the columns stays. */
+export function enlarge(capacity: u32, with_output: bool): bool {
+  // Two more fields than the widest record of the usual sizes; a pass ends early when they are used.
+  field_capacity = max<u32>(capacity / 4, 1 << 16);
+  let at: usize = input + capacity + SLACK_BYTES;
+  starts = at;
+  at += <usize>field_capacity * 4;
+  ends = at;
+  at += <usize>field_capacity * 4;
+  records = at;
+  at += <usize>field_capacity * 8;
+  verdicts = at;
+  at += field_capacity;
+  output = at;
+  // A bare quote is doubled, its field gets two more, and a row of one column a delimiter.
+  if (with_output) at += <usize>capacity * 3 + SLACK_BYTES;
+  const pages = <i32>((at + 65535) >>> 16) - memory.size();
+  return pages <= 0 || memory.grow(pages) >= 0;
+}
+
+export function clearColumns(): void {
+  memory.fill(columns, 0, <usize>column_count * COLUMN_BYTES);
+}

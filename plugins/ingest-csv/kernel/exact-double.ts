@@ -1,0 +1,29 @@
+/** A literal as its significant digits and the power of ten of the last one; pure. */
+interface Digits {
+  readonly digits: string;
+  readonly exponent: number;
+}
+
+/** Takes a decimal or scientific literal apart; zeros at either end of the digits do not count. */
+function significant(literal: string): Digits {
+  const [mantissa = "", power = "0"] = literal.toLowerCase().replace(/^-/, "").split("e");
+  const [whole = "", fraction = ""] = mantissa.split(".");
+  const all = (whole + fraction).replace(/^0+/, "");
+  const digits = all.replace(/0+$/, "");
+  return {
+    digits,
+    exponent: digits === "" ? 0 : Number(power) - fraction.length + all.length - digits.length,
+  };
+}
+
+/**
+ * True if the nearest double, printed as briefly as possible, has the digits of the literal: then
+ * nothing is lost. `1.10` does, `1.2248000000000001e300` may not, `1e999` has no double at all.
+ */
+export function printsBack(literal: string): boolean {
+  const value = Number(literal);
+  if (!Number.isFinite(value)) return false;
+  const given = significant(literal);
+  const printed = significant(String(value));
+  return given.digits === printed.digits && given.exponent === printed.exponent;
+}

@@ -1,0 +1,271 @@
+import { LakehouseError } from "../../../core/error.ts";
+import { printsBack } from "./exact-double.ts";
+import { type Kernel, openKernel } from "./kernel.ts";
+import { type Kind, kinds } from "./kinds.ts";
+
+export interface ScanOptions {
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly column_count: number;
+  /** Where the first record begins, in bytes, and its line, from 1. */
+  readonly offset: number;
+  readonly line: number;
+  /** Bytes of the file looked at in one pass; grows for a longer record up to the limit. */
+  readonly capacity_bytes: number;
+  readonly record_limit_bytes: number;
+  /** Unquoted cells with one of these texts are null, as empty ones always are. */
+  readonly null_texts: readonly string[];
+  /** Columns whose type the user gave, with the test of their cells. */
+  readonly given: ReadonlyMap<number, (cell: string) => boolean>;
+  /** Called for each record that is no row. */
+  readonly onBadRecord: (record: BadRecord) => void;
+  /** With this, the good rows are handed over in plain form; the bytes are valid during the call. */
+  readonly onPlainBytes?: (bytes: Uint8Array) => void;
+}
+
+export type BadReason = "field_count" | "text_behind_quote" | "does_not_fit" | "unclosed_quote";
+
+export interface BadRecord {
+  readonly reason: BadReason;
+  /** Among all records behind the header, from 0. */
+  readonly row: number;
+  readonly line: number;
+  /** Of the record in the file, in bytes, without its line end. */
+  readonly offset: number;
+  readonly length_bytes: number;
+  readonly field_count: number;
+  /** The field at fault, from 0. */
+  readonly field: number;
+}
+
+/** Where a cell stands. */
+export interface CellPlace {
+  /** From 0, behind the header. */
+  readonly row: number;
+  /** Of the record's first line, from 1. */
+  readonly line: number;
+  /** Of the cell in the file, in bytes, its quotes included. */
+  readonly offset: number;
+  readonly length_bytes: number;
+}
+
+/** What is known of a column once every cell was seen. */
+export interface ColumnFacts {
+  /** Bits of `kinds`. Once a column can only be text, its cells are no longer looked at. */
+  readonly kinds: number;
+  /** Where each kind was seen first. */
+  readonly first: ReadonlyMap<Kind, CellPlace>;
+  readonly integer_digits: number;
+  readonly fraction_digits: number;
+  readonly empty_count: number;
+  readonly quoted_empty_count: number;
+}
+
+export interface Scan {
+  readonly columns: readonly ColumnFacts[];
+  readonly row_count: number;
+  readonly bad_count: number;
+  /** Blank lines that are no rows. */
+  readonly blank_count: number;
+  readonly line_ends: ReadonlySet<"lf" | "crlf" | "cr">;
+  /** Quotes inside unquoted cells. */
+  readonly bare_quote_count: number;
+  readonly longest_record_bytes: number;
+}
+
+const REASONS: readonly BadReason[] = [
+  "field_count",
+  "text_behind_quote",
+  "does_not_fit",
+  "unclosed_quote",
+];
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Judges a CSV file as its bytes arrive: `space` gives room for bytes, `advance` says how many were
+ * written there, `finish` ends the file. It sees every byte once, at the speed of reading it.
+ */
+export class CsvScanner {
+  readonly #kernel: Kernel;
+  readonly #options: ScanOptions;
+  #capacity_bytes: number;
+  #held_bytes = 0;
+  #offset: number;
+  #line: number;
+
+  static async open(options: ScanOptions): Promise<CsvScanner> {
+    let scanner: CsvScanner | undefined;
+    const text = (start: number, length: number): string => {
+      if (scanner === undefined) throw new Error("the kernel called before it began");
+      return decoder.decode(new Uint8Array(scanner.#kernel.memory.buffer, start, length));
+    };
+    const nulls = new Set(options.null_texts);
+    const longest = Math.max(0, ...options.null_texts.map((each) => Buffer.byteLength(each)));
+    const kernel = await openKernel({
+      printsBack: (start, length) => printsBack(text(start, length)),
+      isNull: (start, length) => length <= longest && nulls.has(text(start, length)),
+      fits: (column, start, length) =>
+        options.given.get(column)?.(unquote(text(start, length), options.quote)) ?? true,
+      badRecord: (reason, row, line, start, length_bytes, field_count, field) => {
+        if (scanner === undefined) return;
+        const offset = scanner.#offset + start;
+        options.onBadRecord({
+          reason: REASONS[reason - 1] ?? "field_count",
+          row,
+          line,
+          offset,
+          length_bytes,
+          field_count,
+          field,
+        });
+      },
+    });
+    scanner = new CsvScanner(kernel, options);
+    return scanner;
+  }
+
+  private constructor(kernel: Kernel, options: ScanOptions) {
+    this.#kernel = kernel;
+    this.#options = options;
+    this.#capacity_bytes = options.capacity_bytes;
+    this.#offset = options.offset;
+    this.#line = options.line;
+    const begun = kernel.begin(
+      options.delimiter.charCodeAt(0),
+      options.quote.charCodeAt(0),
+      options.column_count,
+      options.capacity_bytes,
+      options.null_texts.length > 0,
+      options.onPlainBytes !== undefined,
+    );
+    if (begun === 0) throw new RangeError("no memory for the CSV kernel");
+    for (const column of options.given.keys()) kernel.giveType(column);
+  }
+
+  /** Where the next bytes of the file go; valid until the next call. Never empty. */
+  space(): Uint8Array {
+    const at: unknown = this.#kernel.input.value;
+    if (typeof at !== "number") throw new TypeError("the kernel has no input");
+    return new Uint8Array(
+      this.#kernel.memory.buffer,
+      at + this.#held_bytes,
+      this.#capacity_bytes - this.#held_bytes,
+    );
+  }
+
+  /** So many bytes were written into `space()`. Throws `limit_exceeded` for a record that is too long. */
+  advance(written_bytes: number): void {
+    this.#held_bytes += written_bytes;
+    this.#pass(false);
+    if (this.#held_bytes < this.#capacity_bytes) return;
+    const wanted_bytes = this.#capacity_bytes * 2;
+    const { record_limit_bytes, onPlainBytes } = this.#options;
+    if (
+      this.#capacity_bytes >= record_limit_bytes ||
+      this.#kernel.enlarge(wanted_bytes, onPlainBytes !== undefined) === 0
+    ) {
+      throw new LakehouseError(
+        "limit_exceeded",
+        `The record that begins in line ${this.#line} is longer than ${record_limit_bytes} bytes.`,
+        {
+          hint: "Look for a quote that is never closed, or raise cell_bytes under [limits].",
+          extra: { line: this.#line, limit_bytes: record_limit_bytes },
+        },
+      );
+    }
+    this.#capacity_bytes = wanted_bytes;
+  }
+
+  finish(): Scan {
+    this.#pass(true);
+    if (this.#held_bytes > 0) {
+      throw new LakehouseError(
+        "limit_exceeded",
+        `The record that begins in line ${this.#line} has too many fields.`,
+        {
+          extra: { line: this.#line },
+        },
+      );
+    }
+    this.#kernel.endBlanks();
+    const ends = numberOf(this.#kernel.line_ends);
+    const named = [
+      ["lf", 1],
+      ["crlf", 2],
+      ["cr", 4],
+    ] as const;
+    return {
+      columns: Array.from({ length: this.#options.column_count }, (_, index) => this.#facts(index)),
+      row_count: numberOf(this.#kernel.row_count),
+      bad_count: numberOf(this.#kernel.bad_count),
+      blank_count: numberOf(this.#kernel.blank_count),
+      line_ends: new Set(named.filter(([, bit]) => (ends & bit) !== 0).map(([name]) => name)),
+      bare_quote_count: numberOf(this.#kernel.bare_quotes),
+      longest_record_bytes: numberOf(this.#kernel.longest_record),
+    };
+  }
+
+  /** Indexes and judges what is held, as often as it yields records; the rest moves to the front. */
+  #pass(final: boolean): void {
+    const kernel = this.#kernel;
+    const input = numberOf(kernel.input);
+    for (;;) {
+      const used_bytes = kernel.indexRecords(this.#held_bytes, final);
+      kernel.judgeRecords(this.#offset, this.#line);
+      const { onPlainBytes } = this.#options;
+      if (onPlainBytes !== undefined) {
+        const length = kernel.emitRecords();
+        onPlainBytes(new Uint8Array(kernel.memory.buffer, numberOf(kernel.output), length));
+      }
+      new Uint8Array(kernel.memory.buffer).copyWithin(
+        input,
+        input + used_bytes,
+        input + this.#held_bytes,
+      );
+      this.#held_bytes -= used_bytes;
+      this.#offset += used_bytes;
+      this.#line += numberOf(kernel.line_count);
+      if (used_bytes === 0 || this.#held_bytes === 0) return;
+    }
+  }
+
+  #facts(index: number): ColumnFacts {
+    const { memory, columns, COLUMN_BYTES } = this.#kernel;
+    const size = numberOf(COLUMN_BYTES);
+    const view = new DataView(memory.buffer, numberOf(columns) + index * size, size);
+    const set = view.getUint32(0, true);
+    const first = new Map<Kind, CellPlace>();
+    for (const kind of kindNames) {
+      if ((set & kinds[kind]) === 0) continue;
+      const at = 32 + 32 * Math.log2(kinds[kind]);
+      first.set(kind, {
+        row: view.getFloat64(at, true),
+        line: view.getFloat64(at + 8, true),
+        offset: view.getFloat64(at + 16, true),
+        length_bytes: view.getUint32(at + 24, true),
+      });
+    }
+    return {
+      kinds: set,
+      first,
+      integer_digits: view.getUint32(8, true),
+      fraction_digits: view.getUint32(12, true),
+      empty_count: view.getFloat64(16, true),
+      quoted_empty_count: view.getFloat64(24, true),
+    };
+  }
+}
+
+const kindNames: readonly Kind[] = Object.keys(kinds).filter((name): name is Kind =>
+  Object.hasOwn(kinds, name),
+);
+
+function numberOf(global: WebAssembly.Global): number {
+  return Number(global.value);
+}
+
+/** A quoted cell without its quotes; others as they are. */
+function unquote(cell: string, quote: string): string {
+  if (cell.length < 2 || !cell.startsWith(quote)) return cell;
+  return cell.slice(1, -1).replaceAll(quote + quote, quote);
+}

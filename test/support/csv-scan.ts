@@ -1,0 +1,105 @@
+import {
+  type BadRecord,
+  CsvScanner,
+  type Scan,
+  type ScanOptions,
+} from "../../plugins/ingest-csv/kernel/scanner.ts";
+
+export interface Scanned {
+  readonly scan: Scan;
+  readonly bad: readonly BadRecord[];
+  readonly plain: string;
+}
+
+/** Scans a text given in pieces of these sizes, over and over. */
+export async function scanText(
+  text: string,
+  column_count: number,
+  options: Partial<ScanOptions> = {},
+  pieces: readonly number[] = [65_536],
+): Promise<Scanned> {
+  const bad: BadRecord[] = [];
+  const plain: string[] = [];
+  const scanner = await CsvScanner.open({
+    delimiter: ",",
+    quote: '"',
+    column_count,
+    offset: 0,
+    line: 1,
+    capacity_bytes: 1024,
+    record_limit_bytes: 1 << 20,
+    null_texts: [],
+    given: new Map(),
+    onBadRecord: (record) => bad.push(record),
+    onPlainBytes: (bytes) => plain.push(Buffer.from(bytes).toString()),
+    ...options,
+  });
+  const bytes = Buffer.from(text);
+  for (let at = 0, piece = 0; at < bytes.length; piece++) {
+    const space = scanner.space();
+    const length = Math.min(space.length, bytes.length - at, pieces[piece % pieces.length] ?? 1);
+    space.set(bytes.subarray(at, at + length));
+    scanner.advance(length);
+    at += length;
+  }
+  return { scan: scanner.finish(), bad, plain: plain.join("") };
+}
+
+/** The slow and obvious way: records of [cell, was quoted, is malformed], and whether a quote stayed open. */
+export interface Reference {
+  readonly records: readonly {
+    readonly cells: readonly {
+      readonly text: string;
+      readonly quoted: boolean;
+      readonly malformed: boolean;
+    }[];
+    readonly blank: boolean;
+    readonly open: boolean;
+  }[];
+}
+export function reference(text: string): Reference {
+  const records: {
+    cells: { text: string; quoted: boolean; malformed: boolean }[];
+    blank: boolean;
+    open: boolean;
+  }[] = [];
+  let at = 0;
+  while (at < text.length) {
+    const record = {
+      cells: new Array<{ text: string; quoted: boolean; malformed: boolean }>(),
+      blank: false,
+      open: false,
+    };
+    const from = at;
+    for (;;) {
+      const cell = { text: "", quoted: false, malformed: false };
+      if (text[at] === '"') {
+        at += 1;
+        for (;;) {
+          if (at >= text.length) {
+            record.open = true;
+            break;
+          }
+          if (text[at] === '"' && text[at + 1] === '"') {
+            cell.text += '"';
+            at += 2;
+          } else if (text[at] === '"') {
+            cell.quoted = true;
+            at += 1;
+            break;
+          } else cell.text += text[at++];
+        }
+        if (at < text.length && !/[,\r\n]/.test(text[at] ?? "")) cell.malformed = true;
+      }
+      while (at < text.length && !/[,\r\n]/.test(text[at] ?? "")) cell.text += text[at++];
+      record.cells.push(cell);
+      if (text[at] !== ",") break;
+      at += 1;
+    }
+    record.blank = at === from;
+    if (text[at] === "\r" && text[at + 1] === "\n") at += 2;
+    else at += 1;
+    records.push(record);
+  }
+  return { records };
+}
