@@ -1,0 +1,76 @@
+import { dirname } from "node:path";
+import { type ErrorCode, LakehouseError } from "../../core/error.ts";
+import { positionInMessage } from "./position.ts";
+import type { Table } from "./protocol.ts";
+
+/** The engine's messages start with their kind: `Binder Error: …`. */
+const KIND = /^([A-Za-z ]+?) Error: /;
+/** What the address-space limit of the process looks like where the engine does not catch it. */
+const NO_MEMORY = /bad_alloc|out of memory|cannot allocate/i;
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  "Out of Memory": "limit_exceeded",
+  Permission: "sql_not_allowed",
+  IO: "storage_failed",
+  INTERNAL: "internal",
+  FATAL: "internal",
+};
+
+const HINTS: Readonly<Record<string, string>> = {
+  "Out of Memory": "Select less, filter earlier, or raise limits.sql_memory_bytes.",
+  Catalog: "GET /catalog/list has the datasets; docs/query.md says which functions are served.",
+  Conversion: "TRY_CAST gives NULL where a value does not convert.",
+};
+
+export interface ErrorContext {
+  readonly sql: string;
+  readonly tables: readonly Table[];
+  readonly temp_path: string;
+}
+
+/**
+ * An engine failure as a problem: its message, without its excerpt of the statement and without
+ * paths of this machine, and the position the excerpt points at. What the engine did not throw is
+ * returned as it is.
+ */
+export function engineError(error: unknown, context: ErrorContext): unknown {
+  if (error instanceof LakehouseError || !(error instanceof Error)) return error;
+  const { message } = error;
+  const kind = NO_MEMORY.test(message) ? "Out of Memory" : KIND.exec(message)?.[1];
+  if (kind === undefined) return error;
+  const code = CODES[kind] ?? "invalid_sql";
+  const position = positionInMessage(context.sql, message);
+  return new LakehouseError(code, cleaned(message, context, code), {
+    hint: HINTS[kind],
+    cause: error,
+    extra: position === undefined ? {} : { position: { ...position } },
+  });
+}
+
+/** True if the engine that threw this must not be used again. */
+export function isFatal(error: unknown): boolean {
+  return error instanceof Error && /^(INTERNAL|FATAL) Error: /.test(error.message);
+}
+
+function cleaned(message: string, context: ErrorContext, code: ErrorCode): string {
+  // The excerpt becomes a position; the advice is about settings that nobody can change here.
+  const text = message.replace(/\n+(LINE \d+: |Possible solutions:)[\s\S]*$/, "").trim();
+  // Failures inside the engine come with a stack trace.
+  if (code === "internal") return `The engine failed. ${text.split("\n", 1)[0] ?? ""}`;
+  return withoutPaths(text, context);
+}
+
+/** Names of datasets in place of the files they are read from. */
+export function withoutPaths(
+  text: string,
+  { tables, temp_path }: Pick<ErrorContext, "tables" | "temp_path">,
+): string {
+  let clean = text;
+  for (const { name, paths } of tables) {
+    for (const path of paths) clean = clean.replaceAll(path, name);
+  }
+  for (const path of tables.flatMap(({ paths }) => paths)) {
+    clean = clean.replaceAll(dirname(path), "…");
+  }
+  return clean.replaceAll(temp_path, "…");
+}

@@ -1,0 +1,111 @@
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { Value } from "@sinclair/typebox/value";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { lockDown, openEngine } from "../../core/duckdb.ts";
+import type { Json } from "../../core/json.ts";
+import type { WorkerHandler, WorkerIo, WorkerRole } from "../../core/workers.ts";
+import { engineError, isFatal } from "./engine-error.ts";
+import { Engines } from "./engines.ts";
+import { inspect } from "./gate.ts";
+import { bindParameters } from "./parameters.ts";
+import { initSchema, requestSchema, type RunRequest, type WorkerInit } from "./protocol.ts";
+import { renderResult } from "./render/render.ts";
+
+/** The parser's engine never touches data. */
+const PARSER_MEMORY_BYTES = 256 * 1024 * 1024;
+
+/** The process that statements run in: it may die, and then one request fails. */
+export const role: WorkerRole = {
+  async start(payload) {
+    const init = Value.Parse(initSchema, payload);
+    await sweepSpills(init.temp_path);
+    const temp_path = join(init.temp_path, String(process.pid));
+    const parser = await openParser(init, temp_path);
+    const engines = new Engines(init, temp_path);
+    const handler: WorkerHandler = async (message, io) => {
+      const request = Value.Parse(requestSchema, message);
+      return request.op === "inspect"
+        ? inspectStatement(parser, request.sql)
+        : run(request, { engines, temp_path, limit_bytes: init.result_bytes }, io);
+    };
+    return handler;
+  },
+};
+
+/** An engine of its own, without files: parsing must not see, or change, what statements see. */
+async function openParser(init: WorkerInit, temp_path: string): Promise<DuckDBConnection> {
+  const engine = await openEngine({
+    threads: 1,
+    memory_limit_bytes: PARSER_MEMORY_BYTES,
+    temp_path: join(temp_path, "parser"),
+    temp_limit_bytes: init.temp_limit_bytes,
+  });
+  const connection = await engine.connect();
+  await lockDown(connection, []);
+  return connection;
+}
+
+async function inspectStatement(parser: DuckDBConnection, sql: string): Promise<Json> {
+  const result = await parser.runAndReadAll(
+    "SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true)",
+    [sql],
+  );
+  const { tables, parameters } = inspect(JSON.parse(String(result.getRows()[0]?.[0])), sql);
+  return {
+    tables: tables.map(({ name, position }) =>
+      position === undefined ? { name } : { name, position: { ...position } },
+    ),
+    parameters,
+  };
+}
+
+interface RunContext {
+  readonly engines: Engines;
+  readonly temp_path: string;
+  readonly limit_bytes: number;
+}
+
+async function run(request: RunRequest, context: RunContext, io: WorkerIo): Promise<Json> {
+  const { sql, params, tables, format } = request;
+  const { engines, temp_path, limit_bytes } = context;
+  const engine = await engines.get(tables);
+  // A connection each: the seed of random() and the like end with the statement.
+  const connection = await engine.connect();
+  try {
+    const statement = await connection.prepare(sql);
+    bindParameters(statement, params);
+    const result = await statement.stream();
+    const { row_count, size_bytes } = await renderResult({
+      result,
+      format,
+      limit_bytes,
+      write: (bytes) => io.write(bytes),
+    });
+    return { row_count, size_bytes };
+  } catch (error) {
+    if (isFatal(error)) engines.drop(tables);
+    throw engineError(error, { sql, tables, temp_path });
+  } finally {
+    connection.closeSync();
+  }
+}
+
+/** Workers end by SIGKILL, so each sweeps what dead ones spilled; folders are named by process. */
+async function sweepSpills(temp_path: string): Promise<void> {
+  const names = await readdir(temp_path).catch(() => []);
+  await Promise.all(
+    names
+      .filter((name) => !isAlive(Number(name)))
+      .map((name) => rm(join(temp_path, name), { recursive: true, force: true })),
+  );
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
