@@ -9,22 +9,20 @@ let inherited: readonly string[] | undefined;
 /**
  * Where the compiled binary may unpack its native libraries, best first. `LAKEHOUSE_CACHE_DIR` is
  * an order, so nothing else is tried then. Otherwise the user's cache folder (XDG Base Directory
- * Specification 0.8), and for users without a writable home a folder of their own in `/var/tmp`,
- * which unlike `/tmp` is on disk and outlives a reboot.
+ * Specification 0.8), and for users without a writable home a folder of their own in `TMPDIR`,
+ * else in `/var/tmp`, which unlike `/tmp` is on disk and outlives a reboot.
  */
 export function cacheDirs(env: Environment = process.env): readonly string[] {
   if (inherited !== undefined) return inherited;
   const chosen = env["LAKEHOUSE_CACHE_DIR"];
   if (chosen !== undefined && chosen !== "") return [chosen];
-  const home = env["HOME"];
+  const home = absolute(env["HOME"]);
   const user_cache =
-    absolute(env["XDG_CACHE_HOME"]) ??
-    (absolute(home) === undefined ? undefined : join(absolute(home) ?? "", ".cache"));
-  const own = `lakehouse-cache-${userInfo().uid}`;
-  const temporary = [...(existsSync("/var/tmp") ? ["/var/tmp"] : []), tmpdir()];
+    absolute(env["XDG_CACHE_HOME"]) ?? (home === undefined ? undefined : join(home, ".cache"));
+  const temporary = env["TMPDIR"] === undefined && existsSync("/var/tmp") ? "/var/tmp" : tmpdir();
   return [
     ...(user_cache === undefined ? [] : [join(user_cache, "lakehouse")]),
-    ...new Set(temporary.map((folder) => join(folder, own))),
+    join(temporary, `lakehouse-cache-${userInfo().uid}`),
   ];
 }
 

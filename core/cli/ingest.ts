@@ -1,8 +1,8 @@
 import { basename, extname } from "node:path";
 import { isRecord } from "../json.ts";
 import { type Client, clientOf, ServerError, URL_OPTION } from "./client.ts";
-import type { Command } from "./command.ts";
-import { print, sayError } from "./output.ts";
+import { type Command, UsageError } from "./command.ts";
+import { print } from "./output.ts";
 import { bytesText, Progress } from "./progress.ts";
 import { grouped } from "./table.ts";
 
@@ -23,11 +23,18 @@ export const ingest: Command = {
       value: "NAME",
       description: "The dataset; without it the file's name up to its suffix.",
     },
+    option: {
+      type: "string",
+      value: "NAME=VALUE",
+      multiple: true,
+      description: "How to read the file, for example delimiter=semicolon.",
+    },
     format: { type: "string", value: "FORMAT", description: "text (default) or json." },
     url: URL_OPTION,
   },
   examples: [
     ["lakehouse ingest sales.csv --name sales", "Send a file; the same file again changes nothing"],
+    ["lakehouse ingest de.csv --name de --option delimiter=semicolon", "Said, not guessed"],
     ["generate | lakehouse ingest - --name sales", "From a pipe"],
   ],
   async run(args) {
@@ -36,14 +43,31 @@ export const ingest: Command = {
     const [path = ""] = args.positionals;
     const name = args.text("name") ?? (path === "-" ? undefined : basename(path, extname(path)));
     if (name === undefined) {
-      sayError("A dataset from a pipe needs a name.", "Add --name NAME.");
-      return 2;
+      throw new UsageError("A dataset from a pipe needs a name.", "Add --name NAME.");
     }
-    const answer = await send(client, await openUpload(path), name);
+    const query = uploadQuery(name, args.texts("option"));
+    const answer = await send(client, await openUpload(path), query);
     await print(format === "json" ? `${JSON.stringify(answer)}\n` : summaryOf(name, answer));
     return 0;
   },
 };
+
+/** The query of `/ingest`: the dataset, and what is said about the file. */
+function uploadQuery(name: string, options: readonly string[]): URLSearchParams {
+  const query = new URLSearchParams({ name });
+  for (const option of options) {
+    const cut = option.indexOf("=");
+    const key = option.slice(0, cut);
+    if (cut < 1 || query.has(key)) {
+      throw new UsageError(
+        `--option ${JSON.stringify(option)} cannot be used.`,
+        "Write NAME=VALUE, each name once; the dataset's name is --name.",
+      );
+    }
+    query.append(key, option.slice(cut + 1));
+  }
+  return query;
+}
 
 /** A file to send: read as it is sent, never whole. */
 export interface Upload {
@@ -75,11 +99,11 @@ export async function openUpload(path: string): Promise<Upload> {
 export async function send(
   client: Client,
   { stream, size_bytes, media_type }: Upload,
-  name: string,
+  query: URLSearchParams,
   progress: Progress = new Progress(process.stderr, size_bytes),
 ): Promise<Record<string, unknown>> {
   try {
-    return await client.json(`/v1/ingest?name=${encodeURIComponent(name)}`, {
+    return await client.json(`/v1/ingest?${query.toString()}`, {
       method: "POST",
       headers: {
         "content-type": media_type,

@@ -21,7 +21,11 @@ export async function takeTour(client: Client): Promise<void> {
   await print(`lakehouse serves at ${client.url}\n\n`);
 
   await print(`1. Send a file: POST /ingest?name=${DATASET}\n`);
-  const answer = await send(client, await openUpload(countriesPath), DATASET);
+  const answer = await send(
+    client,
+    await openUpload(countriesPath),
+    new URLSearchParams({ name: DATASET }),
+  );
   await print(`${indented(summaryOf(DATASET, answer))}\n`);
 
   await print(`2. Ask in SQL: POST /sql\n${indented(CONTINENTS)}\n\n`);
