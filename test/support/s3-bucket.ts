@@ -51,10 +51,10 @@ export function s3Client(access: S3Access = s3Access()): S3Client {
   });
 }
 
-/** A new, empty bucket of the test's own; it goes away with the server. */
-export async function createBucket(): Promise<S3Access & { readonly bucket: string }> {
+/** A new, empty bucket of the test's own, or the one given; it goes away with the server. */
+export async function createBucket(name?: string): Promise<S3Access & { readonly bucket: string }> {
   const access = s3Access();
-  const bucket = `test-${crypto.randomUUID()}`;
+  const bucket = name ?? `test-${crypto.randomUUID()}`;
   const client = s3Client(access);
   try {
     await client.send(new CreateBucketCommand({ Bucket: bucket }));
