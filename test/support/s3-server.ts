@@ -233,7 +233,7 @@ osd_objectstore = memstore
 memstore_device_bytes = ${DISK_BYTES}
 [client.rgw]
 rgw_data = ${folder}/rgw
-rgw_frontends = beast endpoint=127.0.0.1:${at.gateway_port}
+rgw_frontends = beast endpoint=127.0.0.1:${at.gateway_port} tcp_nodelay=1
 rgw_dns_name = localhost
 `;
 }
