@@ -7,7 +7,7 @@ import type { Json } from "../../core/json.ts";
 import type { WorkerHandler, WorkerIo, WorkerRole } from "../../core/workers.ts";
 import { engineError, isFatal } from "./engine-error.ts";
 import { Engines } from "./engines.ts";
-import { inspect } from "./gate.ts";
+import { inspectWith } from "./inspect.ts";
 import { bindParameters } from "./parameters.ts";
 import { initSchema, requestSchema, type RunRequest, type WorkerInit } from "./protocol.ts";
 import { renderResult } from "./render/render.ts";
@@ -47,11 +47,7 @@ async function openParser(init: WorkerInit, temp_path: string): Promise<DuckDBCo
 }
 
 async function inspectStatement(parser: DuckDBConnection, sql: string): Promise<Json> {
-  const result = await parser.runAndReadAll(
-    "SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true)",
-    [sql],
-  );
-  const { tables, parameters } = inspect(JSON.parse(String(result.getRows()[0]?.[0])), sql);
+  const { tables, parameters } = await inspectWith(parser, sql);
   return {
     tables: tables.map(({ name, position }) =>
       position === undefined ? { name } : { name, position: { ...position } },
