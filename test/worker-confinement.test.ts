@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import type { Json } from "../core/json.ts";
+import { encodeFrame, encodeJson, FrameDecoder, type FrameType } from "../core/worker-frames.ts";
 import {
   act,
   fixturePool,
@@ -11,7 +13,22 @@ import {
 } from "./support/worker-fixture.ts";
 
 const MIB = 1024 * 1024;
+const fixture = (name: string): string => join(import.meta.dir, "fixtures", name);
 const onLinux = process.platform === "linux";
+
+/** A worker without a pool, and its first frame. */
+async function spawnRole(type: FrameType, payload: Json) {
+  const worker = Bun.spawn({
+    cmd: [process.execPath, fixture("worker-role.ts")],
+    env: {},
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  await worker.stdin.write(encodeFrame(type, encodeJson(payload)));
+  await worker.stdin.flush();
+  return worker;
+}
 
 test("a worker has an empty environment", async () => {
   process.env["LAKEHOUSE_TEST_SECRET"] = "s3cret";
@@ -51,6 +68,31 @@ test("Ctrl-C and SIGTERM to the whole group leave workers alive, for the parent 
   expect(await pool.call(act("calls"), patient)).toBe(2);
 });
 
+describe("a worker spoken to by hand", () => {
+  const init = { init: null, memory_limit_bytes: 1024 * MIB, cache_dirs: [] };
+
+  test("ends when its standard input does", async () => {
+    await using worker = await spawnRole("init", { ...init, parent_pid: process.pid });
+    const { value } = await worker.stdout.getReader().read();
+    expect(new FrameDecoder().push(value ?? new Uint8Array())).toMatchObject([{ type: "ready" }]);
+    await worker.stdin.end();
+    await worker.exited;
+  });
+
+  test("ends without a word if its parent died before it could ask to die with it", async () => {
+    // Process 1 is nobody's worker pool: to the worker it looks as if its parent had changed.
+    await using worker = await spawnRole("init", { ...init, parent_pid: 1 });
+    expect((await new Response(worker.stdout).bytes()).length).toBe(0);
+    await worker.exited;
+  });
+
+  test("ends with an error at a frame out of turn", async () => {
+    await using worker = await spawnRole("call", null);
+    expect(await worker.exited).not.toBe(0);
+    expect(await new Response(worker.stderr).text()).toContain("out of turn");
+  });
+});
+
 describe.skipIf(!onLinux)("on Linux (rlimits and prctl are read from /proc)", () => {
   test("a worker writes no core file, and its address space has a limit", async () => {
     await using pool = fixturePool({ memory_limit_bytes: 512 * MIB });
@@ -78,11 +120,11 @@ describe.skipIf(!onLinux)("on Linux (rlimits and prctl are read from /proc)", ()
     expect(descriptors).not.toContain(import.meta.path);
   });
 
-  test.each([["hang"], ["spin"]])(
+  test.each([["bytes_then_hang"], ["bytes_then_spin"]])(
     "a parent killed with SIGKILL leaves no orphan (worker busy with %s)",
     async (work) => {
       const parent = Bun.spawn({
-        cmd: [process.execPath, join(import.meta.dir, "fixtures/worker-role-parent.ts"), work],
+        cmd: [process.execPath, fixture("worker-role-parent.ts"), work],
         stdout: "pipe",
         stderr: "inherit",
       });
