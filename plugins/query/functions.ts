@@ -54,7 +54,15 @@ const DENIED_FUNCTIONS: ReadonlySet<string> = new Set([
  * Internal functions of the optimiser trust their input, file readers are table functions that
  * also exist in scalar form in some versions.
  */
-const DENIED_PREFIXES = ["__internal_", "read_", "pragma_", "duckdb_", "parquet_", "glob"];
+const DENIED_PREFIXES = [
+  "__internal_",
+  "read_",
+  "pragma_",
+  "duckdb_",
+  "parquet_",
+  "glob",
+  "variant_",
+];
 
 export function isDeniedFunction(name: string): boolean {
   return DENIED_FUNCTIONS.has(name) || DENIED_PREFIXES.some((prefix) => name.startsWith(prefix));

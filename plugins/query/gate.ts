@@ -127,6 +127,8 @@ class Walk {
   /** Checks one object of the tree; returns the scope its members see. */
   #enter(node: Record<string, unknown>, scope: Scope, depth: number): Scope {
     const { type } = node;
+    // Ordering a VARIANT reads memory that is not its own, in this version of the engine.
+    if (node["id"] === "VARIANT") throw refusal("The type VARIANT is not served.", "Use JSON.");
     if (typeof node["class"] === "string") {
       this.#expression(node, node["class"]);
       return scope;
