@@ -221,7 +221,7 @@ describe("list and plugins", () => {
 
 describe("a server with a token", () => {
   test("serves the command line that has it, and tells the one that has not", async () => {
-    const token = "a token of some length";
+    const token = "a-token-of-some-length";
     await using guarded = await startServer({ server: { token } });
     const run = async (env: Readonly<Record<string, string>>): Promise<string> => {
       const child = Bun.spawn([...programCommand(), "list", "--url", guarded.url], {

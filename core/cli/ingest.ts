@@ -128,7 +128,11 @@ async function* counted(
   progress.phase("converting …");
 }
 
-/** What happened, in two lines; pure. */
+/** Wider datasets are shown by their count alone. */
+const COLUMNS_SHOWN = 40;
+const LINE_WIDTH = 90;
+
+/** What happened, with the types that were chosen; pure. */
 export function summaryOf(name: string, answer: Readonly<Record<string, unknown>>): string {
   const { existing, row_count, parquet_size, manifest } = answer;
   const { columns, version, schema_fingerprint } = isRecord(manifest) ? manifest : {};
@@ -141,7 +145,23 @@ export function summaryOf(name: string, answer: Readonly<Record<string, unknown>
   const typed = (Array.isArray(columns) ? columns : []).filter(isRecord);
   const types = typed.map((column) => `${String(column["name"])} ${String(column["type"])}`);
   const lines = [`${name}: ${parts.join(", ")} (${state})`];
-  if (types.length > 0 && types.length <= 40) lines.push(`  ${types.join(", ")}`);
+  if (types.length <= COLUMNS_SHOWN) lines.push(...wrapped(types));
   if (typeof schema_fingerprint === "string") lines.push(`  ${schema_fingerprint}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** A list as indented lines of readable length. */
+function wrapped(items: readonly string[]): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const [i, item] of items.entries()) {
+    const text = i === items.length - 1 ? item : `${item},`;
+    if (line !== "" && line.length + 1 + text.length > LINE_WIDTH) {
+      lines.push(`  ${line}`);
+      line = "";
+    }
+    line = line === "" ? text : `${line} ${text}`;
+  }
+  if (line !== "") lines.push(`  ${line}`);
+  return lines;
 }

@@ -12,7 +12,7 @@ const START = "NO";
 const EARTH_RADIUS_KM = 6371;
 
 const CONTINENTS = `SELECT continent, count(*) AS countries, round(sum(population_millions)) AS millions,
-       min(un_member_since) AS first_in_un, count(*) FILTER (landlocked) AS landlocked
+       max(un_member_since) AS last_in_un, count(*) FILTER (landlocked) AS landlocked
 FROM ${DATASET} GROUP BY continent ORDER BY millions DESC`;
 const PLACES = `SELECT iso_code, country, capital, latitude, longitude FROM ${DATASET} ORDER BY iso_numeric`;
 
