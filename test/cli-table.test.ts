@@ -84,8 +84,9 @@ describe("a table", () => {
 describe("progress", () => {
   test("shows share, amount and speed", () => {
     expect(progressLine(50 * 1024 * 1024, 100 * 1024 * 1024, 2)).toBe(
-      "sending ━━━━━━━━━━━━────────────  50%  50.0 MiB of 100.0 MiB  25.0 MiB/s",
+      "sending ━━━━━━━━━━──────────  50%  50.0 MiB of 100.0 MiB  25.0 MiB/s",
     );
+    expect(progressLine(999.9 * 1024 ** 3, 1023.9 * 1024 ** 3, 1).length).toBeLessThan(80);
     expect(progressLine(2048, undefined, 1)).toBe("sending  2.0 KiB  2.0 KiB/s");
   });
 

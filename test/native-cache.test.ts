@@ -197,19 +197,19 @@ describe("loading", () => {
 
 describe("where it unpacks", () => {
   test("LAKEHOUSE_CACHE_DIR is an order: nothing else is tried", () => {
-    expect(cacheDirs({ LAKEHOUSE_CACHE_DIR: "/srv/cache", HOME: "/home/me" })).toEqual([
+    expect(cacheDirs({ LAKEHOUSE_CACHE_DIR: "/srv/cache", HOME: "/users/me" })).toEqual([
       "/srv/cache",
     ]);
   });
 
   test("the user's cache folder comes first, then one of the user's own among the temporary", () => {
-    expect(cacheDirs({ HOME: "/home/me" })[0]).toBe("/home/me/.cache/lakehouse");
-    expect(cacheDirs({ HOME: "/home/me", XDG_CACHE_HOME: "/xdg" })[0]).toBe("/xdg/lakehouse");
-    expect(cacheDirs({ HOME: "/home/me", XDG_CACHE_HOME: "relative" })[0]).toBe(
-      "/home/me/.cache/lakehouse",
+    expect(cacheDirs({ HOME: "/users/me" })[0]).toBe("/users/me/.cache/lakehouse");
+    expect(cacheDirs({ HOME: "/users/me", XDG_CACHE_HOME: "/xdg" })[0]).toBe("/xdg/lakehouse");
+    expect(cacheDirs({ HOME: "/users/me", XDG_CACHE_HOME: "relative" })[0]).toBe(
+      "/users/me/.cache/lakehouse",
     );
     const own = new RegExp(`/lakehouse-cache-${process.getuid?.() ?? -1}$`);
-    expect(cacheDirs({ HOME: "/home/me" }).at(-1)).toMatch(own);
+    expect(cacheDirs({ HOME: "/users/me" }).at(-1)).toMatch(own);
   });
 
   test("without a home there is still a place", () => {

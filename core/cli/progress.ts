@@ -6,10 +6,11 @@ export interface Terminal {
 }
 
 const REDRAW_MS = 100;
-const BAR = 24;
+/** Characters; the whole line has to fit into 80. */
+const BAR = 20;
 
 /**
- * A line that follows a transfer, on a terminal only: `sending ━━━━━─── 42%  105 of 250 MB  98 MB/s`.
+ * A line that follows a transfer, on a terminal only: `sending ━━━━━───── 42%  105.0 MiB of 250.0 MiB  98.0 MiB/s`.
  * Elsewhere it writes nothing.
  */
 export class Progress {

@@ -16,7 +16,7 @@ const CONTINENTS = `SELECT continent, count(*) AS countries, round(sum(populatio
 FROM ${DATASET} GROUP BY continent ORDER BY millions DESC`;
 const PLACES = `SELECT iso_code, country, capital, latitude, longitude FROM ${DATASET} ORDER BY iso_numeric`;
 
-/** The main job, step by step, over HTTP as any client would do it. Safe to repeat. */
+/** The main job, step by step, over HTTP, as clients do it. Safe to repeat. */
 export async function takeTour(client: Client): Promise<void> {
   await print(`lakehouse serves at ${client.url}\n\n`);
 
