@@ -151,6 +151,8 @@ export function compareKeys(left: string, right: string): number {
 /** Reads a whole object into memory; for small objects such as manifests. */
 export async function readAll(object: StoredObject, limit_bytes: number): Promise<Uint8Array> {
   if (object.info.size_bytes > limit_bytes) {
+    // A stream that is never read would keep its file or connection.
+    await object.stream[Symbol.asyncIterator]().return?.();
     throw new LakehouseError(
       "limit_exceeded",
       `${object.info.key} has ${object.info.size_bytes} bytes, more than ${limit_bytes}.`,
