@@ -64,9 +64,11 @@ export class DatasetCatalog implements CatalogService {
     this.#registry.replaceAll(entries);
     this.#open_files = files;
     const duration_ms = Math.round(clock.monotonic_ms() - started_ms);
-    const quarantine = [...entries].flatMap(([name, entry]) =>
-      entry.state === "quarantined" ? [{ name, reason: entry.reason }] : [],
-    );
+    const quarantine = [...entries]
+      .flatMap(([name, entry]) =>
+        entry.state === "quarantined" ? [{ name, reason: entry.reason }] : [],
+      )
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
     const loaded = entries.size - quarantine.length;
     const fine = quarantine.length === 0 && ignored_keys.length === 0;
     log[fine ? "info" : "warn"](
@@ -105,11 +107,13 @@ export class DatasetCatalog implements CatalogService {
     return serve(name, this.#registry.get(name));
   }
 
-  /** `get`, after a look at storage if the name is quarantined or in doubt. */
-  async read(name: string): Promise<Manifest | undefined> {
+  /** After a look at storage if the name is quarantined or in doubt. `dataset_not_found`. */
+  async read(name: string): Promise<Manifest> {
     checkName(name);
     if (this.#isUnsettled(name)) await this.#locks.run(name, () => this.#settle(name));
-    return serve(name, this.#registry.get(name));
+    const manifest = serve(name, this.#registry.get(name));
+    if (manifest === undefined) throw this.#registry.notFound(name);
+    return manifest;
   }
 
   list(): readonly Manifest[] {
@@ -132,9 +136,7 @@ export class DatasetCatalog implements CatalogService {
       // Read anew, so that the data objects are those of the last commit of any process.
       const found = await this.#files.read(name);
       this.#registry.set(name, found);
-      if (found === undefined) {
-        throw new LakehouseError("dataset_not_found", `There is no dataset ${name}.`);
-      }
+      if (found === undefined) throw this.#registry.notFound(name);
       await this.#orDoubt(name, () => this.#files.delete(name));
       // A crash from here on leaves data objects that no manifest lists: lost space, nothing else.
       this.#registry.set(name, undefined);

@@ -27,7 +27,7 @@ import {
 } from "parquet-wasm/esm";
 import { LakehouseError } from "../../core/error.ts";
 import { datasetId } from "./dataset-id.ts";
-import { COMMIT_RING, type StoredManifest } from "./manifest.ts";
+import { COMMIT_RING, copyManifest, type StoredManifest } from "./manifest.ts";
 import { loadParquetWasm } from "./parquet-wasm.ts";
 import { columnSchema, dataObjectSchema } from "./registration.ts";
 import { BLANK_SEAL, checkSeal, SEAL_KEY, sealFile } from "./seal.ts";
@@ -163,7 +163,7 @@ function decode(bytes: Uint8Array, name: string): StoredManifest {
   if (manifest.dataset_id !== datasetId(name)) {
     throw corrupt(`Its dataset_id is ${manifest.dataset_id}, not the one of ${name}.`);
   }
-  return { manifest, recent_commits };
+  return { manifest: copyManifest(manifest), recent_commits };
 }
 
 function decodeRow(bytes: Uint8Array): Record<string, unknown> {

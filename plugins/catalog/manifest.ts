@@ -49,12 +49,18 @@ export function nextManifest(
   return { manifest, recent_commits };
 }
 
-/** A copy that shares nothing with the registry. */
+/** A copy that shares nothing with the registry; its members in the order of the wire contract. */
 export function copyManifest(manifest: Manifest): Manifest {
-  const { objects, columns, ...rest } = manifest;
+  const { row_count, columns } = manifest;
   return {
-    ...rest,
-    objects: objects.map(copyObject),
+    dataset_id: manifest.dataset_id,
+    name: manifest.name,
+    schema_fingerprint: manifest.schema_fingerprint,
+    objects: manifest.objects.map(copyObject),
+    created_at: manifest.created_at,
+    updated_at: manifest.updated_at,
+    ...(row_count === undefined ? {} : { row_count }),
+    version: manifest.version,
     ...(columns === undefined ? {} : { columns: columns.map(copyColumn) }),
   };
 }

@@ -1,5 +1,6 @@
 import { LakehouseError } from "../../core/error.ts";
 import type { Manifest } from "../../core/services.ts";
+import { suggest } from "../../core/suggest.ts";
 import { copyManifest } from "./manifest.ts";
 import type { Found, Live, Quarantined } from "./manifest-files.ts";
 
@@ -9,6 +10,9 @@ export interface Doubted {
 }
 
 export type Entry = Live | Quarantined | Doubted;
+
+/** Comparing a misspelt name with many more than these would hold the thread for milliseconds. */
+const SUGGEST_FROM = 500;
 
 /** What this process knows about each name. Pure memory; entries are replaced, never changed. */
 export class Registry {
@@ -50,6 +54,15 @@ export class Registry {
 
   doubted(): readonly string[] {
     return [...this.#entries].filter(([, { state }]) => state === "doubted").map(([name]) => name);
+  }
+
+  /** `dataset_not_found`, with the name that may have been meant. */
+  notFound(name: string): LakehouseError {
+    const names = this.#entries.size <= SUGGEST_FROM ? this.#entries.keys() : [];
+    const meant = suggest(name, names);
+    return new LakehouseError("dataset_not_found", `There is no dataset ${name}.`, {
+      hint: meant === undefined ? "GET /catalog/list names all of them." : `Did you mean ${meant}?`,
+    });
   }
 
   /** Those of `keys` that a dataset other than `name` lists too. */

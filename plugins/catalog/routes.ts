@@ -1,7 +1,6 @@
 import { Elysia } from "elysia";
 import type { AnyElysia } from "elysia";
 import { readJson } from "../../core/body.ts";
-import { LakehouseError } from "../../core/error.ts";
 import type { DatasetCatalog } from "./dataset-catalog.ts";
 import { renderList } from "./manifest-list.ts";
 
@@ -13,13 +12,7 @@ export function catalogRoutes(catalog: DatasetCatalog, json_body_bytes: number):
       async ({ request }) => catalog.register(await readJson(request, json_body_bytes)),
       { parse: "none" },
     )
-    .get("/manifest/:name", async ({ params }) => {
-      const manifest = await catalog.read(params.name);
-      if (manifest !== undefined) return manifest;
-      throw new LakehouseError("dataset_not_found", `There is no dataset ${params.name}.`, {
-        hint: "GET /catalog/list names all of them.",
-      });
-    })
+    .get("/manifest/:name", ({ params }) => catalog.read(params.name))
     .delete("/manifest/:name", async ({ params }) => {
       await catalog.delete(params.name);
       return { deleted: params.name };
