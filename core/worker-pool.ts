@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { LakehouseError } from "./error.ts";
 import type { Json } from "./json.ts";
@@ -40,9 +41,17 @@ export function createWorkers(options: WorkersOptions): StoppableWorkers {
   };
 }
 
+/**
+ * The running file itself, also after an upgrade has put another in its place: parent and worker
+ * speak one protocol only if they are of one version (proc(5), /proc/pid/exe).
+ */
+const OWN_FILE = "/proc/self/exe";
+
 /** How this very program is started as a worker, from source or compiled. */
 export function ownCommand(role: string): readonly string[] {
-  if (Bun.isStandaloneExecutable) return [process.execPath, "worker", role];
+  if (Bun.isStandaloneExecutable) {
+    return [existsSync(OWN_FILE) ? OWN_FILE : process.execPath, "worker", role];
+  }
   // Bun would fill the empty environment from `.env` files of the working directory.
   return [process.execPath, "--no-env-file", join(import.meta.dir, "main.ts"), "worker", role];
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { isRecord } from "../core/json.ts";
@@ -41,8 +41,8 @@ suite(name, () => {
   type Environment = Readonly<Record<string, string>>;
 
   /** No PATH, no HOME: nothing of this machine but the kernel and the C library. */
-  function spawn(args: readonly string[], env: Environment, cwd = folder) {
-    return Bun.spawn([binary, ...args], {
+  function spawn(args: readonly string[], env: Environment, cwd = folder, file = binary) {
+    return Bun.spawn([file, ...args], {
       cwd,
       env: { ...env },
       stdin: "ignore",
@@ -58,7 +58,7 @@ suite(name, () => {
   }
 
   /** Starts a server on the folder `data` of the case; resolves when it listens. */
-  async function serve(cwd: string, env: Environment) {
+  async function serve(cwd: string, env: Environment, file = binary) {
     const child = spawn(
       ["serve"],
       {
@@ -67,6 +67,7 @@ suite(name, () => {
         ...env,
       },
       cwd,
+      file,
     );
     const decoder = new TextDecoder();
     let text = "";
@@ -203,4 +204,27 @@ suite(name, () => {
     }
     expect(await child.exited).toBe(0);
   }, 30_000);
+
+  test.skipIf(process.platform !== "linux")(
+    "runs on in its own version after an upgrade has replaced its file (needs /proc)",
+    async () => {
+      const cwd = await freshFolder();
+      const file = join(cwd, "lakehouse");
+      await cp(built, file);
+      const { child, url } = await serve(cwd, { LAKEHOUSE_CACHE_DIR: cache() }, file);
+      try {
+        await writeFile(join(cwd, "next"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+        await rename(join(cwd, "next"), file);
+        // The first statement starts the first worker process.
+        expect(await post(url, "/sql", { sql: "SELECT 1 AS one" })).toMatchObject([
+          200,
+          { rows: [[1]] },
+        ]);
+      } finally {
+        child.kill("SIGTERM");
+      }
+      expect(await child.exited).toBe(0);
+    },
+    30_000,
+  );
 });
