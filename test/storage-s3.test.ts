@@ -16,8 +16,10 @@ async function open(settings: StoreSettings): Promise<ConformanceTarget> {
 }
 
 if (skipped === undefined) {
-  const traits = { conditional_put: true, local_path: false };
-  storageConformance("storage-s3", () => open({}), { traits });
+  storageConformance("storage-s3", () => open({}), {
+    traits: { conditional_put: true, local_path: false },
+    large_bytes: 256 * 1024 * 1024,
+  });
 } else {
   test.skip(`storage-s3 keeps the storage contract (${skipped})`, () => {});
 }

@@ -49,6 +49,8 @@ export function connect(config: S3Config, timeout_ms: number): Connection {
     // With `Expect: 100-continue` the SDK opens a new connection per call, and waits 6 s for
     // servers that do not know it.
     expectContinueHeader: false,
+    // It would write to the console, and log whole requests to any logger it is given.
+    logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {} },
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       httpAgent: { keepAlive: true, maxSockets: SOCKETS },

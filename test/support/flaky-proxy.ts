@@ -1,4 +1,4 @@
-import { type AddressInfo, createServer, type Server, Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 
 /**
  * A TCP proxy in front of a real HTTP server that fails on command: the network faults a client
@@ -13,6 +13,8 @@ export interface Fault {
   readonly times?: number;
   /** Bytes, headers included, of the request or the answer that pass first; by default none. */
   readonly after_bytes?: number;
+  /** What else happens in the world before the client sees the reset. */
+  readonly meanwhile?: () => Promise<unknown>;
 }
 
 /**
@@ -43,6 +45,7 @@ export class FlakyProxy implements AsyncDisposable {
   /** Request lines in the order they passed, without ` HTTP/1.1`. */
   readonly requests: string[] = [];
   readonly #target: URL;
+  #endpoint = "";
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #faults: { readonly fault: Fault; left: number }[] = [];
@@ -57,13 +60,15 @@ export class FlakyProxy implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     proxy.#server.once("error", reject).listen(0, "127.0.0.1", resolve);
     await promise;
+    const address = proxy.#server.address();
+    if (address === null || typeof address === "string") throw new Error("the proxy has no port");
+    proxy.#endpoint = `http://127.0.0.1:${address.port}`;
     return proxy;
   }
 
+  /** Stays the same when the proxy is stopped, and nobody listens there. */
   get endpoint(): string {
-    // A listening TCP server has an AddressInfo.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return this.#endpoint;
   }
 
   inject(fault: Fault): void {
@@ -85,13 +90,16 @@ export class FlakyProxy implements AsyncDisposable {
   #connect(client: Socket): void {
     const server = new Socket().connect(Number(this.#target.port), this.#target.hostname);
     let active: ActiveFault | undefined;
+    let struck = false;
     const end = (): void => {
       client.destroy();
       server.destroy();
     };
     const reset = (): void => {
-      client.resetAndDestroy();
+      struck = true;
       server.destroy();
+      const meanwhile = active?.fault.meanwhile?.() ?? Promise.resolve();
+      void meanwhile.finally(() => client.resetAndDestroy());
     };
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
@@ -99,7 +107,7 @@ export class FlakyProxy implements AsyncDisposable {
       socket.on("error", end);
       socket.on("close", () => {
         this.#sockets.delete(socket);
-        end();
+        if (!struck) end();
       });
     }
 

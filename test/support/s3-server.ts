@@ -209,8 +209,11 @@ run_dir = ${folder}
 admin_socket =
 log_to_file = false
 mon_cluster_log_to_file = false
-crush_location = root=default host=local
 osd_crush_chooseleaf_type = 0
+# The offline map has the disk in its place already; asking the monitor to put it there fails
+# ("wrong fsid") while it is still holding its first election.
+osd_crush_update_on_start = false
+osd_class_update_on_start = false
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 1

@@ -6,7 +6,8 @@ import { systemClock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import { connect } from "../../plugins/storage-s3/connection.ts";
 import { S3Store } from "../../plugins/storage-s3/store.ts";
-import { createBucket, s3Client } from "./s3-bucket.ts";
+import { FlakyProxy } from "./flaky-proxy.ts";
+import { createBucket, s3Access, s3Client } from "./s3-bucket.ts";
 import { silentLog } from "./silent-log.ts";
 
 /** A store opened as the plugin opens it, on a bucket of its own unless one is given. */
@@ -72,4 +73,27 @@ export async function openS3Store(settings: StoreSettings = {}): Promise<OpenedS
     await opened[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** A store whose traffic passes a proxy, and one that goes straight to the same bucket. */
+export interface FlakyStore extends AsyncDisposable {
+  readonly proxy: FlakyProxy;
+  readonly flaky: OpenedStore;
+  readonly direct: OpenedStore;
+}
+
+export async function openFlakyStore(settings: StoreSettings = {}): Promise<FlakyStore> {
+  const proxy = await FlakyProxy.start(s3Access().endpoint);
+  const flaky = await openS3Store({ ...settings, endpoint: proxy.endpoint });
+  const direct = await openS3Store({ bucket: flaky.bucket });
+  return {
+    proxy,
+    flaky,
+    direct,
+    async [Symbol.asyncDispose]() {
+      await flaky[Symbol.asyncDispose]();
+      await direct[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
 }
