@@ -10,6 +10,8 @@ export interface CodecInput {
   readonly sha256: string;
   /** Where the Parquet file must be written; does not exist yet. */
   readonly output_path: string;
+  /** An empty folder of this conversion, for whatever else it writes; the caller removes it. */
+  readonly work_path: string;
   /** Query parameters of the request; the codec owns their meaning and rejects unknown values. */
   readonly options: Readonly<Record<string, string>>;
   readonly deadline_ms: number;
@@ -23,6 +25,8 @@ export interface CodecOutput {
   readonly row_count: number;
   /** What it saw and why it chose the types, for people. */
   readonly report: Json;
+  /** Sentences that belong into every answer, for example that the encoding had to be guessed. */
+  readonly notices: readonly string[];
 }
 
 /** Turns files of one format into typed Parquet. Same bytes and options give the same output. */
@@ -33,6 +37,10 @@ export interface Codec {
   readonly media_types: readonly string[];
   /** Lower case, with the dot: `.csv`. */
   readonly suffixes: readonly string[];
+  /** Changes whenever the same bytes and options could give other Parquet: part of object keys. */
+  readonly version: string;
+  /** The options, one spelling per meaning. Throws `invalid_request` for one it does not know. */
+  canonicalOptions(options: Readonly<Record<string, string>>): Json;
   convert(input: CodecInput): Promise<CodecOutput>;
 }
 

@@ -26,6 +26,7 @@ const table = {
   ingest_workers: limit(2, "Uploads converted at once; the rest wait."),
   ingest_queue: limit(64, "Uploads that may wait for a worker."),
   ingest_memory_bytes: limit(2 * GIB, "Memory of the engine in one ingest worker."),
+  ingest_temp_bytes: limit(16 * GIB, "Disk the engine of one ingest worker may spill to."),
   cell_bytes: limit(16 * MIB, "One cell, or one line, of an uploaded file."),
   sql_bytes: limit(256 * 1024, "One SQL statement."),
   sql_parameters: limit(1000, "Parameters of one SQL statement."),

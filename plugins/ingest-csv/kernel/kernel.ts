@@ -30,6 +30,7 @@ export interface Kernel {
   readonly bad_count: WebAssembly.Global;
   readonly blank_count: WebAssembly.Global;
   readonly bare_quotes: WebAssembly.Global;
+  readonly escaped_count: WebAssembly.Global;
   readonly line_ends: WebAssembly.Global;
   readonly longest_record: WebAssembly.Global;
   readonly unclosed: WebAssembly.Global;

@@ -59,6 +59,8 @@ export interface ColumnFacts {
   readonly fraction_digits: number;
   readonly empty_count: number;
   readonly quoted_empty_count: number;
+  /** Of all cells that are not null, without quotes and with each `""` counted once. */
+  readonly cell_bytes: number;
 }
 
 export interface Scan {
@@ -70,6 +72,10 @@ export interface Scan {
   readonly line_ends: ReadonlySet<"lf" | "crlf" | "cr">;
   /** Quotes inside unquoted cells. */
   readonly bare_quote_count: number;
+  /** Cells with `""` inside quotes. */
+  readonly escaped_count: number;
+  /** Line breaks, those inside quotes too. */
+  readonly line_break_count: number;
   readonly longest_record_bytes: number;
 }
 
@@ -201,6 +207,8 @@ export class CsvScanner {
       blank_count: numberOf(this.#kernel.blank_count),
       line_ends: new Set(named.filter(([, bit]) => (ends & bit) !== 0).map(([name]) => name)),
       bare_quote_count: numberOf(this.#kernel.bare_quotes),
+      escaped_count: numberOf(this.#kernel.escaped_count),
+      line_break_count: this.#line - this.#options.line,
       longest_record_bytes: numberOf(this.#kernel.longest_record),
     };
   }
@@ -252,6 +260,7 @@ export class CsvScanner {
       fraction_digits: view.getUint32(12, true),
       empty_count: view.getFloat64(16, true),
       quoted_empty_count: view.getFloat64(24, true),
+      cell_bytes: view.getFloat64(size - 8, true),
     };
   }
 }

@@ -2,6 +2,7 @@
 import { classify } from "./classify";
 import {
   BARE_QUOTE,
+  CELL_BYTES_AT,
   COLUMN_BYTES,
   column_count,
   columns,
@@ -15,6 +16,7 @@ import {
   NUMERIC,
   POSITION,
   QUOTED,
+  quote,
   QUOTED_EMPTY_AT,
   SETTLED_AT,
   TEXT,
@@ -65,6 +67,8 @@ const GIVEN: u32 = 2;
 export let row_count: f64 = 0;
 export let bad_count: f64 = 0;
 export let blank_count: f64 = 0;
+/** Cells that hold `""` inside quotes. */
+export let escaped_count: f64 = 0;
 /** Blank lines at the end so far; they become empty cells of a one-column file if a row follows. */
 let pending_blanks: u32 = 0;
 let null_texts: bool = false;
@@ -75,6 +79,7 @@ export function clearJudge(with_null_texts: bool): void {
   row_count = 0;
   bad_count = 0;
   blank_count = 0;
+  escaped_count = 0;
   pending_blanks = 0;
   null_texts = with_null_texts;
 }
@@ -139,6 +144,7 @@ function judgeRecord(record: u32, base: f64, line: f64): bool {
       addEmpty(column, QUOTED_EMPTY_AT, 1);
       continue;
     }
+    addBytes(column, start, end, flagged);
     if (load<u32>(column, SETTLED_AT)) continue;
     const kinds =
       flagged & (ESCAPED | BARE_QUOTE)
@@ -185,6 +191,27 @@ function reject(reason: u32, record: u32, line: f64, field: u32): void {
 @inline
 function addEmpty(column: usize, offset: usize, count: u32): void {
   store<f64>(column + offset, load<f64>(column + offset) + <f64>count);
+}
+
+/** The bytes of the cell's text; the engine's text of the column must have as many. */
+// @ts-ignore: as above
+@inline
+function addBytes(column: usize, start: u32, end: u32, flagged: u32): void {
+  let bytes = end - start;
+  if (flagged & QUOTED) {
+    bytes -= 2;
+    if (flagged & ESCAPED) {
+      escaped_count += 1;
+      bytes -= countQuotes(input + start + 1, input + end - 1) >> 1;
+    }
+  }
+  store<f64>(column + CELL_BYTES_AT, load<f64>(column + CELL_BYTES_AT) + <f64>bytes);
+}
+
+function countQuotes(from: usize, to: usize): u32 {
+  let count: u32 = 0;
+  for (let at = from; at < to; at++) count += u32(load<u8>(at) == quote);
+  return count;
 }
 
 /** Notes where a kind was seen first, and settles the column on text if its kinds do not agree. */

@@ -32,7 +32,8 @@ export const NUMERIC: u32 = INTEGER | BIG_INTEGER | DECIMAL | SCIENTIFIC | INEXA
 /**
  * A column's facts: the kinds seen, whether cells are still looked at, the most digits of a number
  * before and after the point, the counts of empty and of quoted empty cells; then, for each kind,
- * where it was first seen: row, line, offset in the file (f64 each) and length (u32) of the cell.
+ * where it was first seen: row, line, offset in the file (f64 each) and length (u32) of the cell;
+ * and at the end the bytes of all its cells (f64), without quotes and with each `""` counted once.
  */
 export const KINDS_AT: usize = 0;
 export const SETTLED_AT: usize = 4;
@@ -42,7 +43,8 @@ export const EMPTY_AT: usize = 16;
 export const QUOTED_EMPTY_AT: usize = 24;
 export const FIRST_AT: usize = 32;
 export const FIRST_BYTES: usize = 32;
-export const COLUMN_BYTES: usize = FIRST_AT + 12 * FIRST_BYTES;
+export const CELL_BYTES_AT: usize = FIRST_AT + 12 * FIRST_BYTES;
+export const COLUMN_BYTES: usize = CELL_BYTES_AT + 8;
 
 /** Bytes that a 16-byte load may read past the end of the input. */
 const SLACK_BYTES: u32 = 64;

@@ -1,0 +1,63 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { Codec } from "../../core/codec.ts";
+import type { DataObject } from "../../core/services.ts";
+import type { ObjectStore } from "../../core/storage.ts";
+
+const CONTENT_ID_DIGITS = 32;
+
+/**
+ * Names what an upload becomes: the same bytes, options and converter always give the same id, and
+ * a later converter gives another, so that no object is ever overwritten with other bytes. Pure.
+ */
+export function contentId(
+  codec: Pick<Codec, "format" | "version" | "canonicalOptions">,
+  options: Readonly<Record<string, string>>,
+  upload_sha256: string,
+): string {
+  const identity = [codec.format, codec.version, codec.canonicalOptions(options), upload_sha256];
+  return new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify(identity))
+    .digest("hex")
+    .slice(0, CONTENT_ID_DIGITS);
+}
+
+/** `datasets/<name>/<fingerprint>/<content id>.parquet`. */
+export function dataKey(name: string, schema_fingerprint: string, content_id: string): string {
+  return `datasets/${name}/${schema_fingerprint.replace(/^sha256:/, "")}/${content_id}.parquet`;
+}
+
+/** Size and SHA-256 of a finished file. */
+export async function describeFile(key: string, path: string): Promise<Required<DataObject>> {
+  const { size } = await stat(path);
+  return { key, size, sha256: await sha256Of(createReadStream(path)) };
+}
+
+/**
+ * Stores a data object, unless exactly these bytes are there already: objects are immutable. One
+ * that is damaged or incomplete is written again, so that ingesting a file anew repairs it.
+ */
+export async function storeObject(
+  store: ObjectStore,
+  object: Required<DataObject>,
+  path: string,
+): Promise<void> {
+  const existing = await store.get(object.key);
+  if (existing !== undefined && existing.info.size_bytes === object.size) {
+    if ((await sha256Of(existing.stream)) === object.sha256) return;
+  } else if (existing !== undefined) {
+    await release(existing.stream);
+  }
+  await store.put(object.key, { kind: "file", path });
+}
+
+async function sha256Of(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for await (const chunk of stream) hasher.update(chunk);
+  return hasher.digest("hex");
+}
+
+/** Leaving the loop closes what is behind the stream. */
+async function release(stream: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of stream) break;
+}

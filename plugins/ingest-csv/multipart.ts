@@ -1,0 +1,97 @@
+import { Busboy, type BusboyFileStream, type BusboyInstance } from "@fastify/busboy";
+import { LakehouseError } from "../../core/error.ts";
+import type { Spool } from "./spool.ts";
+import type { UploadLabel } from "./upload.ts";
+
+/** The one field that is read. */
+const FIELD = "file";
+const PARTS_LIMIT = 16;
+const HEADER_PAIRS_LIMIT = 32;
+
+/**
+ * Streams the one file of a `multipart/form-data` body (RFC 7578) into the spool, in bounded
+ * memory. Other fields are ignored. Throws `invalid_multipart` for no file, several, a body that
+ * ends early, or one that cannot be parsed.
+ */
+export async function receiveMultipart(
+  content_type: string,
+  body: AsyncIterable<Uint8Array>,
+  spool: Spool,
+): Promise<UploadLabel> {
+  const parser = openParser(content_type);
+  const ended = Promise.withResolvers<void>();
+  // What fails while the body is being written is thrown by the loop below.
+  ended.promise.catch(() => {});
+  const fail = (error: unknown): void => ended.reject(error);
+  let label: UploadLabel | undefined;
+  let stored: Promise<void> | undefined;
+
+  parser.on("file", (field, stream, file_name, _encoding, media_type) => {
+    if (field !== FIELD || stored !== undefined) {
+      stream.on("error", fail).resume();
+      if (field === FIELD) fail(invalid(`The body has more than one field "${FIELD}".`));
+      return;
+    }
+    label = { media_type: media_type.toLowerCase(), file_name };
+    stored = store(stream, spool);
+    stored.catch(fail);
+  });
+  parser.on("partsLimit", () => fail(invalid(`The body has more than ${PARTS_LIMIT} parts.`)));
+  parser.on("error", fail);
+  parser.on("finish", () => ended.resolve());
+
+  try {
+    for await (const chunk of body) {
+      await Promise.race([written(parser, chunk), ended.promise]);
+    }
+    parser.end();
+    await ended.promise;
+    await stored;
+  } catch (error) {
+    throw error instanceof LakehouseError ? error : asInvalid(error);
+  }
+  if (label === undefined) throw invalid(`The body has no field "${FIELD}".`);
+  return label;
+}
+
+function openParser(content_type: string): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { "content-type": content_type },
+      limits: { parts: PARTS_LIMIT, headerPairs: HEADER_PAIRS_LIMIT },
+      isPartAFile: (field, _type, file_name) => field === FIELD || file_name !== undefined,
+    });
+  } catch (error) {
+    throw asInvalid(error);
+  }
+}
+
+/** Resolves when the parser has room again. */
+function written(parser: BusboyInstance, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    parser.write(chunk, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
+
+async function store(stream: BusboyFileStream, spool: Spool): Promise<void> {
+  for await (const chunk of stream) {
+    if (!(chunk instanceof Uint8Array)) throw new Error("the multipart parser gave no bytes");
+    await spool.write(chunk);
+  }
+  if (stream.truncated) throw invalid("The file was cut short.");
+}
+
+function invalid(detail: string): LakehouseError {
+  return new LakehouseError("invalid_multipart", detail, {
+    hint: `Send the file as the form field "${FIELD}", for example curl -F ${FIELD}=@data.csv, or as the raw body.`,
+  });
+}
+
+/** The parser's own message names no content. */
+function asInvalid(error: unknown): unknown {
+  if (!(error instanceof Error) || "code" in error) return error;
+  return invalid(`The multipart body cannot be parsed: ${error.message}.`);
+}

@@ -1,0 +1,64 @@
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { v7 as uuidv7 } from "uuid";
+
+export interface Spooled {
+  readonly path: string;
+  readonly size_bytes: number;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/**
+ * The folder of one upload on local disk: the bytes as they arrived, and what a codec makes of
+ * them. `await using` removes it however the request ends; a crash leaves it to the sweep of the
+ * scratch folder at the next start.
+ */
+export class Spool implements AsyncDisposable {
+  readonly upload_path: string;
+  readonly output_path: string;
+  readonly work_path: string;
+  readonly #folder: string;
+  readonly #file: FileHandle;
+  readonly #hasher = new Bun.CryptoHasher("sha256");
+  #size_bytes = 0;
+
+  private constructor(folder: string, file: FileHandle) {
+    this.#folder = folder;
+    this.#file = file;
+    this.upload_path = join(folder, "upload");
+    this.output_path = join(folder, "output.parquet");
+    this.work_path = join(folder, "work");
+  }
+
+  static async create(scratch_path: string): Promise<Spool> {
+    const folder = join(scratch_path, uuidv7());
+    await mkdir(join(folder, "work"), { recursive: true, mode: 0o700 });
+    return new Spool(folder, await open(join(folder, "upload"), "wx", 0o600));
+  }
+
+  /** Hashes and writes; resolves when the bytes are handed to the system, which is the backpressure. */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#hasher.update(bytes);
+    this.#size_bytes += bytes.byteLength;
+    for (let done = 0; done < bytes.byteLength;) {
+      done += (await this.#file.write(bytes, done)).bytesWritten;
+    }
+  }
+
+  /** No more bytes. Call once. */
+  async finish(): Promise<Spooled> {
+    await this.#file.close();
+    return {
+      path: this.upload_path,
+      size_bytes: this.#size_bytes,
+      sha256: this.#hasher.digest("hex"),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Closing twice is an error on purpose ignored: the file goes away either way.
+    await this.#file.close().catch(() => {});
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
