@@ -4,10 +4,11 @@ import { commands } from "../core/cli/commands.ts";
 import { commandHelp, overview } from "../core/cli/help.ts";
 import { ingest } from "../core/cli/ingest.ts";
 import { parseParameters, sql } from "../core/cli/sql.ts";
+import { programCommand } from "./support/server.ts";
 
 /** Runs the real program; `stdin` is closed. */
 async function lakehouse(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/../core/main.ts`, ...args], {
+  const child = Bun.spawn([...programCommand(), ...args], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

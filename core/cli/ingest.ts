@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { isRecord } from "../json.ts";
 import { type Client, clientOf, ServerError, URL_OPTION } from "./client.ts";
@@ -81,16 +82,15 @@ export interface Upload {
 export async function openUpload(path: string): Promise<Upload> {
   if (path === "-")
     return { stream: Bun.stdin.stream(), size_bytes: undefined, media_type: "text/csv" };
-  const file = Bun.file(path);
-  const stat = await file.stat().catch(() => undefined);
-  if (stat === undefined || stat.isDirectory()) {
-    throw new ServerError(`${path} ${stat === undefined ? "cannot be read" : "is a folder"}.`, {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined || found.isDirectory()) {
+    throw new ServerError(`${path} ${found === undefined ? "cannot be read" : "is a folder"}.`, {
       hint: "Name a file, or - for standard input.",
     });
   }
   return {
-    stream: file.stream(),
-    size_bytes: stat.isFile() ? stat.size : undefined,
+    stream: Bun.file(path).stream(),
+    size_bytes: found.isFile() ? found.size : undefined,
     media_type: MEDIA_TYPES[extname(path).toLowerCase()] ?? "application/octet-stream",
   };
 }
