@@ -126,6 +126,7 @@ describe("the scanner", () => {
             expect(scan.columns[column]).toMatchObject({
               empty_count: cells.filter((cell) => cell?.text === "" && !cell.quoted).length,
               quoted_empty_count: cells.filter((cell) => cell?.text === "" && cell.quoted).length,
+              text_bytes: cells.reduce((sum, cell) => sum + Buffer.byteLength(cell?.text ?? ""), 0),
             });
           }
         },

@@ -59,6 +59,8 @@ export interface ColumnFacts {
   readonly fraction_digits: number;
   readonly empty_count: number;
   readonly quoted_empty_count: number;
+  /** Bytes of all cells, without their quotes: what a text column must hold in the end. */
+  readonly text_bytes: number;
   /** Of all cells that are not null, without quotes and with each `""` counted once. */
   readonly cell_bytes: number;
 }
@@ -85,6 +87,9 @@ const REASONS: readonly BadReason[] = [
   "does_not_fit",
   "unclosed_quote",
 ];
+/** `FIRST_AT` and `FIRST_BYTES` of the kernel's column, see `assembly/memory.ts`. */
+const FIRST_AT = 40;
+const FIRST_BYTES = 32;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
@@ -245,7 +250,7 @@ export class CsvScanner {
     const first = new Map<Kind, CellPlace>();
     for (const kind of kindNames) {
       if ((set & kinds[kind]) === 0) continue;
-      const at = 32 + 32 * Math.log2(kinds[kind]);
+      const at = FIRST_AT + FIRST_BYTES * Math.log2(kinds[kind]);
       first.set(kind, {
         row: view.getFloat64(at, true),
         line: view.getFloat64(at + 8, true),
@@ -260,6 +265,7 @@ export class CsvScanner {
       fraction_digits: view.getUint32(12, true),
       empty_count: view.getFloat64(16, true),
       quoted_empty_count: view.getFloat64(24, true),
+      text_bytes: view.getFloat64(32, true),
       cell_bytes: view.getFloat64(size - 8, true),
     };
   }

@@ -17,9 +17,11 @@ import {
   POSITION,
   QUOTED,
   quote,
+  quote,
   QUOTED_EMPTY_AT,
   SETTLED_AT,
   TEXT,
+  TEXT_BYTES_AT,
   TRAILING_TEXT,
 } from "./memory";
 import {
@@ -109,7 +111,7 @@ export function judgeRecords(base: f64, line: f64): void {
       continue;
     }
     if (pending_blanks > 0) {
-      addEmpty(columns, EMPTY_AT, pending_blanks);
+      addTo(columns, EMPTY_AT, pending_blanks);
       row_count += pending_blanks;
       pending_blanks = 0;
     }
@@ -136,15 +138,18 @@ function judgeRecord(record: u32, base: f64, line: f64): bool {
     const flagged = fieldEnd(field);
     const end = flagged & POSITION;
     if (start == end || (null_texts && !(flagged & QUOTED) && isNull(input + start, end - start))) {
-      addEmpty(column, EMPTY_AT, 1);
+      addTo(column, EMPTY_AT, 1);
       continue;
     }
     const quoted = flagged & QUOTED ? 1 : 0;
     if (quoted && end - start == 2) {
-      addEmpty(column, QUOTED_EMPTY_AT, 1);
+      addTo(column, QUOTED_EMPTY_AT, 1);
       continue;
     }
     addBytes(column, start, end, flagged);
+    let text_bytes = end - start - 2 * quoted;
+    if (flagged & ESCAPED) text_bytes -= doubledQuotes(input + start + 1, input + end - 1);
+    addTo(column, TEXT_BYTES_AT, text_bytes);
     if (load<u32>(column, SETTLED_AT)) continue;
     const kinds =
       flagged & (ESCAPED | BARE_QUOTE)
@@ -153,6 +158,13 @@ function judgeRecord(record: u32, base: f64, line: f64): bool {
     if ((load<u32>(column, KINDS_AT) & kinds) != kinds) see(column, kinds, base, line, start, end);
   }
   return true;
+}
+
+/** Inside the quotes of a cell all quotes come in pairs. */
+function doubledQuotes(start: usize, end: usize): u32 {
+  let quotes: u32 = 0;
+  for (let at = start; at < end; at++) if (load<u8>(at) == quote) quotes++;
+  return quotes >> 1;
 }
 
 /** False, and told to the host, if a cell breaks the quoting rule or the type it was given. */
@@ -189,7 +201,7 @@ function reject(reason: u32, record: u32, line: f64, field: u32): void {
 
 // @ts-ignore: a decorator on a function is AssemblyScript
 @inline
-function addEmpty(column: usize, offset: usize, count: u32): void {
+function addTo(column: usize, offset: usize, count: u32): void {
   store<f64>(column + offset, load<f64>(column + offset) + <f64>count);
 }
 

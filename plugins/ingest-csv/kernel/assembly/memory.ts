@@ -31,7 +31,7 @@ export const NUMERIC: u32 = INTEGER | BIG_INTEGER | DECIMAL | SCIENTIFIC | INEXA
 
 /**
  * A column's facts: the kinds seen, whether cells are still looked at, the most digits of a number
- * before and after the point, the counts of empty and of quoted empty cells; then, for each kind,
+ * before and after the point, the counts of empty and of quoted empty cells and the bytes of all text (f64 each); then, for each kind,
  * where it was first seen: row, line, offset in the file (f64 each) and length (u32) of the cell;
  * and at the end the bytes of all its cells (f64), without quotes and with each `""` counted once.
  */
@@ -41,7 +41,8 @@ export const INTEGER_DIGITS_AT: usize = 8;
 export const FRACTION_DIGITS_AT: usize = 12;
 export const EMPTY_AT: usize = 16;
 export const QUOTED_EMPTY_AT: usize = 24;
-export const FIRST_AT: usize = 32;
+export const TEXT_BYTES_AT: usize = 32;
+export const FIRST_AT: usize = 40;
 export const FIRST_BYTES: usize = 32;
 export const CELL_BYTES_AT: usize = FIRST_AT + 12 * FIRST_BYTES;
 export const COLUMN_BYTES: usize = CELL_BYTES_AT + 8;
