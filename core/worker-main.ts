@@ -25,7 +25,7 @@ import type { WorkerHandler, WorkerIo, WorkerRole } from "./workers.ts";
 /** One `bytes` frame at most; larger writes are divided. */
 const BYTES_FRAME_BYTES = 1024 * 1024;
 /** Up to here a copy is cheaper than a second system call. */
-const JOIN_LIMIT_BYTES = 64 * 1024;
+const JOIN_LIMIT_BYTES = 4 * 1024;
 
 /**
  * The life of a worker process: take over standard output, be told what to do, load and start the

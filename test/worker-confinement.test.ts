@@ -75,6 +75,8 @@ describe("a worker spoken to by hand", () => {
     await using worker = await spawnRole("init", { ...init, parent_pid: process.pid });
     const { value } = await worker.stdout.getReader().read();
     expect(new FrameDecoder().push(value ?? new Uint8Array())).toMatchObject([{ type: "ready" }]);
+    // Work that would keep the process alive for ever.
+    await worker.stdin.write(encodeFrame("call", encodeJson(act("hang"))));
     await worker.stdin.end();
     await worker.exited;
   });
