@@ -21,6 +21,8 @@ export interface Command {
   readonly options: Readonly<Record<string, Option>>;
   /** The least and the most positional arguments. */
   readonly positionals: readonly [least: number, most: number];
+  /** What to do about one argument too many; the usage if there is nothing better. */
+  readonly surplus_hint?: string;
   /** Whole command lines, with a word on each. */
   readonly examples?: readonly (readonly [line: string, what: string])[];
   /** Not part of the interface: left out of the help. */
@@ -154,9 +156,10 @@ function checkPositionals(command: Command, positionals: readonly string[]): voi
     throw new UsageError(`${command.name} needs an argument more.`, usage);
   const extra = positionals[most];
   if (extra !== undefined) {
-    const hint =
-      command.name === "sql" ? `Put the statement in quotes: lakehouse sql "SELECT 1"` : usage;
-    throw new UsageError(`${JSON.stringify(extra)} is one argument too many.`, hint);
+    throw new UsageError(
+      `${JSON.stringify(extra)} is one argument too many.`,
+      command.surplus_hint ?? usage,
+    );
   }
 }
 

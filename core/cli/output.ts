@@ -39,8 +39,3 @@ export function sayError(detail: string, hint?: string): void {
   say(`error: ${detail}`);
   if (hint !== undefined) say(`hint: ${hint}`);
 }
-
-/** Whether a stream may carry colour; https://no-color.org. */
-export function hasColor(stream: { readonly isTTY?: boolean }): boolean {
-  return stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
-}

@@ -12,7 +12,7 @@ export const quickstart: Command = {
   },
   async run(args) {
     const { loadConfig } = await import("../config.ts");
-    const { startServer, untilStopped } = await import("./running-server.ts");
+    const { startServer, stopAtSignal } = await import("./running-server.ts");
     const { takeTour } = await import("./tour.ts");
     const port = args.count("port");
     if (port !== undefined && port > 65_535) throw new UsageError("--port goes up to 65535.");
@@ -26,13 +26,15 @@ export const quickstart: Command = {
       },
     });
     const host = await startServer(config);
-    const stopped = untilStopped(host);
+    const shutdown = stopAtSignal(host);
     try {
       await takeTour(new Client({ url: host.url, token: config.server.token }));
     } catch (error) {
+      // Whoever presses Ctrl-C meanwhile knows why it ended.
+      if (shutdown.asked) return shutdown.done;
       await host.stop();
       throw error;
     }
-    return stopped;
+    return shutdown.done;
   },
 };

@@ -1,7 +1,7 @@
 import packageJson from "../../package.json" with { type: "json" };
 import { suggest } from "../suggest.ts";
 import { describeError } from "./client.ts";
-import { parseArguments, UsageError } from "./command.ts";
+import { type Command, parseArguments, UsageError } from "./command.ts";
 import { commandNamed, commands } from "./commands.ts";
 import { commandHelp, overview } from "./help.ts";
 import { print, sayError } from "./output.ts";
@@ -49,7 +49,7 @@ async function printed(text: string): Promise<number> {
   return 0;
 }
 
-function find(word: string): ReturnType<typeof commandNamed> & object {
+function find(word: string): Command {
   const command = commandNamed(word);
   if (command !== undefined) return command;
   const names = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);

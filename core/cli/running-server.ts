@@ -10,20 +10,27 @@ export function startServer(config: Config): Promise<Host> {
   return startHost(config, { log, workers: createWorkers({ worker_start_timeout_ms, log }) });
 }
 
+/** A server that ends at SIGTERM or SIGINT. */
+export interface Shutdown {
+  /** True from the first signal on. */
+  readonly asked: boolean;
+  /** Resolves to the exit code once the server has drained. */
+  readonly done: Promise<number>;
+}
+
 /**
- * Serves until SIGTERM or SIGINT, then drains and resolves to 0. A second signal ends the process
- * at once, for whoever cannot wait.
+ * Drains the server at the first SIGTERM or SIGINT. A second one ends the process at once, for
+ * whoever cannot wait.
  */
-export async function untilStopped(host: Host): Promise<number> {
-  const { promise: stopped, resolve } = Promise.withResolvers<void>();
-  let asked = false;
+export function stopAtSignal(host: Host): Shutdown {
+  const { promise: done, resolve, reject } = Promise.withResolvers<number>();
+  const shutdown = { asked: false, done };
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked) process.exit(signal === "SIGINT" ? 130 : 143);
-    asked = true;
-    host.stop().then(resolve, resolve);
+    if (shutdown.asked) process.exit(signal === "SIGINT" ? 130 : 143);
+    shutdown.asked = true;
+    host.stop().then(() => resolve(0), reject);
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  await stopped;
-  return 0;
+  return shutdown;
 }

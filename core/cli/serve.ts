@@ -20,8 +20,8 @@ export const serve: Command = {
   ],
   async run(args) {
     const { loadConfig } = await import("../config.ts");
-    const { startServer, untilStopped } = await import("./running-server.ts");
+    const { startServer, stopAtSignal } = await import("./running-server.ts");
     const config = await loadConfig({ path: args.text("config"), env: process.env });
-    return untilStopped(await startServer(config));
+    return stopAtSignal(await startServer(config)).done;
   },
 };

@@ -15,6 +15,7 @@ export const sql: Command = {
   summary: "Run a SELECT over the datasets of a server.",
   usage: `"STATEMENT" [--format table|json|csv] [--param VALUE]…`,
   positionals: [1, 1],
+  surplus_hint: `Put the statement in quotes: lakehouse sql "SELECT 1"`,
   options: {
     format: { type: "string", value: "FORMAT", description: "table (default), json or csv." },
     param: {
