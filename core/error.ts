@@ -20,6 +20,7 @@ export const errorTable = {
   invalid_vector: { status: 400, title: "A vector does not fit the index" },
   unauthorized: { status: 401, title: "A valid bearer token is needed" },
   forbidden_origin: { status: 403, title: "Requests from this origin are not served" },
+  reserved_key: { status: 403, title: "Objects under this prefix are written by the server only" },
   route_not_found: { status: 404, title: "No such route" },
   plugin_disabled: { status: 404, title: "The plugin that serves this route is not enabled" },
   object_not_found: { status: 404, title: "No object has this key" },

@@ -140,6 +140,9 @@ function problemResponse(
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (problem.status === 405) headers["allow"] = allow.length === 0 ? "GET" : allow.join(", ");
   if (problem.status === 401) headers["www-authenticate"] = 'Bearer realm="lakehouse"';
+  const size_bytes = problem["size_bytes"];
+  if (problem.status === 416 && typeof size_bytes === "number")
+    headers["content-range"] = `bytes */${size_bytes}`;
   if (problem.status === 503) headers["retry-after"] = "1";
   return new Response(JSON.stringify(problem), { status: problem.status, headers });
 }

@@ -15,6 +15,7 @@ const table = {
   json_body_bytes: limit(4 * MIB, "JSON request bodies, except vector batches."),
   storage_put_bytes: limit(5 * GIB, "One object sent to PUT /storage/put."),
   storage_puts: limit(4, "Puts through /storage at once; the rest wait."),
+  storage_idle_ms: limit(60_000, "Silence of a client in the middle of a put."),
   storage_timeout_ms: limit(60_000, "One call to a remote store, its body included, per 64 MiB."),
   list_page: limit(1000, "Objects in one page of a listing."),
   manifest_bytes: limit(16 * MIB, "One stored manifest."),
