@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { hasCode } from "../core/error.ts";
 import {
   body,
@@ -7,17 +7,16 @@ import {
   patternBytes,
   streamBody,
 } from "./conformance/storage-bytes.ts";
-import { s3SkipReason } from "./support/s3-bucket.ts";
+import { describeOnS3 } from "./support/s3-bucket.ts";
 import { openFlakyStore } from "./support/s3-store.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const skipped = s3SkipReason();
 const bytes = patternBytes(2 * MIB, 3);
 /** Well past the headers of a request or an answer. */
 const MIDWAY_BYTES = 700 * KIB;
 
-describe.skipIf(skipped !== undefined)(`S3 reads over a bad network (${skipped ?? "on"})`, () => {
+describeOnS3("S3 reads over a bad network", () => {
   test("a read that breaks off is taken up where it broke", async () => {
     await using at = await openFlakyStore();
     await at.direct.store.put("big", body(bytes));
@@ -97,7 +96,7 @@ describe.skipIf(skipped !== undefined)(`S3 reads over a bad network (${skipped ?
   });
 });
 
-describe.skipIf(skipped !== undefined)(`S3 uploads over a bad network (${skipped ?? "on"})`, () => {
+describeOnS3("S3 uploads over a bad network", () => {
   const PART = /^PUT .*partNumber=2/;
 
   test("a body damaged on its way is refused, whole or in parts", async () => {

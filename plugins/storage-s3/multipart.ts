@@ -56,7 +56,8 @@ export async function putMultipart(target: PutTarget, put: MultipartPut): Promis
   const { connection } = target;
   const { key, signal } = put;
   const lineage: Lineage = { ids: [newPutId()], whole: false };
-  const upload_id = await idempotent(connection, { what: "begin an upload", signal }, (signal) =>
+  // Not to be given up half way: an upload whose id never came could not be discarded.
+  const upload_id = await idempotent(connection, { what: "begin an upload" }, (signal) =>
     createMultipartUpload(connection, key, lineage, signal),
   );
   const upload: Upload = { key, upload_id };

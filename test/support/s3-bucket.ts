@@ -1,3 +1,4 @@
+import { describe } from "bun:test";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 
 /** The S3 server that `test/support/with-s3.ts` started, as the tests see it. */
@@ -9,18 +10,21 @@ export interface S3Access {
 }
 
 /**
- * Why tests on S3 cannot run here; undefined if they can. Throws where a server is required
- * (`LAKEHOUSE_TEST_S3_REQUIRED=1`), so that a run that should have one can never pass without it.
+ * `describe` for claims that need the S3 server: skipped without one, with the reason in its name;
+ * but where one is required (`LAKEHOUSE_TEST_S3_REQUIRED=1`) its absence fails the file, so that a
+ * run that should have a server never passes without it.
  */
-export function s3SkipReason(): string | undefined {
-  if (s3FromEnvironment() !== undefined) return undefined;
-  if (process.env["LAKEHOUSE_TEST_S3_REQUIRED"] === "1") {
+export function describeOnS3(name: string, claims: () => void): void {
+  if (s3FromEnvironment() !== undefined) {
+    describe(name, claims);
+  } else if (process.env["LAKEHOUSE_TEST_S3_REQUIRED"] === "1") {
     throw new Error("LAKEHOUSE_TEST_S3_REQUIRED is set, but LAKEHOUSE_TEST_S3_ENDPOINT is not.");
+  } else {
+    describe.skip(`${name} (skipped: no S3 server; bun run test:s3 brings one)`, claims);
   }
-  return "no S3 server: run `bun run test:s3`";
 }
 
-export function s3FromEnvironment(): S3Access | undefined {
+function s3FromEnvironment(): S3Access | undefined {
   const endpoint = process.env["LAKEHOUSE_TEST_S3_ENDPOINT"];
   const access_key_id = process.env["LAKEHOUSE_TEST_S3_ACCESS_KEY"];
   const secret_access_key = process.env["LAKEHOUSE_TEST_S3_SECRET_KEY"];
