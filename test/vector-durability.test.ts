@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { FLAT_COMPONENTS } from "../plugins/vector/open-index.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
+import { overwriteStored } from "./support/stored-object.ts";
 import { clusteredVectors } from "./support/vector-data.ts";
 
 async function create(server: TestServer, name: string, rest: object): Promise<void> {
@@ -31,14 +32,6 @@ function search(
 /** The bytes of an object, through the server's own route. */
 async function objectBytes(server: TestServer, key: string): Promise<Uint8Array> {
   return (await server.fetch(`/storage/get/${key}`)).bytes();
-}
-
-async function putObject(server: TestServer, key: string, bytes: Uint8Array): Promise<void> {
-  const response = await server.fetch(`/storage/put/${key}`, {
-    method: "PUT",
-    body: bytes.slice().buffer,
-  });
-  expect(response.status).toBe(200);
 }
 
 describe("vector indexes across restarts", () => {
@@ -148,9 +141,7 @@ describe("vector indexes across restarts", () => {
       const bytes = await objectBytes(server, key);
       bytes[20] = (bytes[20] ?? 0) ^ 1;
       await server.stop();
-      await server.restart();
-      await putObject(server, key, bytes);
-      await server.kill();
+      await overwriteStored(server, key, bytes);
       await server.restart();
 
       const quarantined = { status: 503, code: "index_quarantined" } as const;

@@ -21,6 +21,16 @@ export function foldIsDue(stats: Stats, dimension: number): boolean {
   );
 }
 
+/**
+ * Whether a log that has been quiet should be folded: searches scan it in full beside the graph.
+ * Pure.
+ */
+export function foldIsWorthwhile(stats: Stats, dimension: number): boolean {
+  const rows = stats.base_rows + stats.tail_rows;
+  const tail_limit = Math.max(FLAT_COMPONENTS / 16, rows * dimension * (TAIL_SHARE / 10));
+  return rows * dimension > FLAT_COMPONENTS && stats.tail_rows * dimension > tail_limit;
+}
+
 /** Whether writers must wait for the fold, because searches would become slow. Pure. */
 export function tailIsFull(stats: Stats, dimension: number): boolean {
   return stats.tail_rows * dimension > TAIL_COMPONENTS_MAX;

@@ -3,7 +3,7 @@ import { baseKey, type Identity } from "./base.ts";
 import { BaseStore, type StoredBase } from "./base-store.ts";
 import { CommitLog } from "./commit-log.ts";
 import type { Environment } from "./environment.ts";
-import { foldIsDue, tailIsFull } from "./fold-policy.ts";
+import { foldIsDue, foldIsWorthwhile, tailIsFull } from "./fold-policy.ts";
 import type { Metric, Quantization } from "./parameters.ts";
 import type { Outcome, Stats } from "./open-index.ts";
 import { deleteSegments } from "./stored-objects.ts";
@@ -39,6 +39,9 @@ export interface StoredIndexOptions {
   readonly folder: string | undefined;
 }
 
+/** How long the log must be quiet for a small part of it to be folded. */
+const QUIET_MS = 1000;
+
 /** How long after a failed fold the next one is tried. */
 const FOLD_RETRY_MS = 10_000;
 
@@ -50,6 +53,7 @@ export class StoredIndex {
   #stats: Stats;
   #folding: Promise<void> | undefined;
   #fold_failed_at_ms: number | undefined;
+  #quiet: NodeJS.Timeout | undefined;
   #removing: Promise<void> | undefined;
   #closed = false;
 
@@ -74,9 +78,11 @@ export class StoredIndex {
       onCommit: (stats) => {
         this.#stats = stats;
         this.#foldIfDue();
+        this.#foldWhenQuiet();
       },
     });
     this.#foldIfDue();
+    this.#foldWhenQuiet();
   }
 
   describe(): Description {
@@ -93,24 +99,24 @@ export class StoredIndex {
     };
   }
 
-  /** The body of POST …/add. Nothing of it is stored unless all of it is valid. */
-  async add(body: Uint8Array): Promise<Outcome> {
+  /** The body of POST …/add, in chunks. Nothing of it is stored unless all of it is valid. */
+  async add(body: readonly Uint8Array[]): Promise<Outcome> {
     this.#checkOpen();
     const { environment, identity } = this.#options;
     const { parameters } = identity;
     const { limits, threads } = environment;
     const request = { body, parameters, limits };
-    const batch = await threads.intake.call("prepareAdd", request, movable([body]));
+    const batch = await threads.intake.call("prepareAdd", request, movable(body));
     await this.#waitForRoom();
     this.#checkOpen();
     return this.#log.commit(batch);
   }
 
-  /** The body of POST …/delete. */
-  async delete(body: Uint8Array): Promise<Outcome> {
+  /** The body of POST …/delete, in chunks. */
+  async delete(body: readonly Uint8Array[]): Promise<Outcome> {
     this.#checkOpen();
     const { limits, threads } = this.#options.environment;
-    const batch = await threads.intake.call("prepareDelete", { body, limits }, movable([body]));
+    const batch = await threads.intake.call("prepareDelete", { body, limits }, movable(body));
     this.#checkOpen();
     return this.#log.commit(batch);
   }
@@ -136,6 +142,7 @@ export class StoredIndex {
 
   /** Resolves when no write and no fold is under way; used at stop. */
   async idle(): Promise<void> {
+    clearTimeout(this.#quiet);
     await this.#log.idle();
     await this.#folding;
   }
@@ -145,6 +152,7 @@ export class StoredIndex {
     const { store, log } = environment;
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#quiet);
     await this.#log.idle();
     await this.#base.settled();
     if (stored !== undefined) await this.#deleteBase();
@@ -189,7 +197,13 @@ export class StoredIndex {
     }
   }
 
-  #foldIfDue(): void {
+  #foldWhenQuiet(): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => this.#foldIfDue(foldIsWorthwhile), QUIET_MS);
+    this.#quiet.unref();
+  }
+
+  #foldIfDue(isDue: typeof foldIsDue = foldIsDue): void {
     const { clock } = this.#options.environment;
     const { dimension } = this.#options.identity.parameters;
     const failed_at_ms = this.#fold_failed_at_ms ?? -Infinity;
@@ -197,13 +211,14 @@ export class StoredIndex {
       this.#folding !== undefined ||
       this.#isAbandoned() ||
       clock.monotonic_ms() - failed_at_ms < FOLD_RETRY_MS ||
-      !foldIsDue(this.#stats, dimension)
+      !isDue(this.#stats, dimension)
     ) {
       return;
     }
     this.#folding = this.#fold().finally(() => {
       this.#folding = undefined;
       this.#foldIfDue();
+      this.#foldWhenQuiet();
     });
   }
 

@@ -39,10 +39,10 @@ export interface ThreadCalls {
   search: { request: { handle: Handle; body: Bytes; limits: Limits }; response: Bytes };
   close: { request: { handle: Handle }; response: null };
   prepareAdd: {
-    request: { body: Bytes; parameters: IndexParameters; limits: Limits };
+    request: { body: readonly Bytes[]; parameters: IndexParameters; limits: Limits };
     response: Bytes;
   };
-  prepareDelete: { request: { body: Bytes; limits: Limits }; response: Bytes };
+  prepareDelete: { request: { body: readonly Bytes[]; limits: Limits }; response: Bytes };
   fold: { request: Omit<FoldRequest, "scratch_path">; response: Folded | null };
 }
 

@@ -94,8 +94,8 @@ const handlers: Handlers = {
     indexes.delete(handle);
     return null;
   },
-  prepareAdd: ({ body, parameters, limits }) => prepareAdd(body, parameters, limits),
-  prepareDelete: ({ body, limits }) => prepareDelete(body, limits),
+  prepareAdd: ({ body, parameters, limits }) => prepareAdd(Buffer.concat(body), parameters, limits),
+  prepareDelete: ({ body, limits }) => prepareDelete(Buffer.concat(body), limits),
   fold: async (request) => (await fold({ ...request, scratch_path }, () => stopping)) ?? null,
 };
 

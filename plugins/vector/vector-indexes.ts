@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
-import { checkBody, readBytes, readJson } from "../../core/body.ts";
+import { checkBody, readBytes, readChunks, readJson } from "../../core/body.ts";
 import { hasCode, LakehouseError } from "../../core/error.ts";
 import { checkName } from "../../core/services.ts";
 import { baseKey, emptyBase, type Identity } from "./base.ts";
@@ -125,14 +125,14 @@ export class VectorIndexes {
     request: Request,
   ): Promise<{ added: number; updated: number; count: number }> {
     const index = this.#open(name);
-    const body = await readBytes(request, this.#environment.limits.vector_body_bytes);
+    const body = await readChunks(request, this.#environment.limits.vector_body_bytes);
     const { added, updated, count } = await index.add(body);
     return { added, updated, count };
   }
 
   async deleteVectors(name: string, request: Request): Promise<{ deleted: number; count: number }> {
     const index = this.#open(name);
-    const body = await readBytes(request, this.#environment.limits.vector_body_bytes);
+    const body = await readChunks(request, this.#environment.limits.vector_body_bytes);
     const { deleted, count } = await index.delete(body);
     return { deleted, count };
   }
