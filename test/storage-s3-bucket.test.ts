@@ -92,6 +92,32 @@ describeOnS3("a bucket that cannot be used fails the start with a hint", () => {
   });
 });
 
+describeOnS3("credentials of storage-s3", () => {
+  test("come from the environment when the file has none", async () => {
+    const { access_key_id, secret_access_key, bucket, endpoint, region } = await createBucket();
+    await using server = await startServer({
+      plugins: { "storage-s3": { bucket, endpoint, region, force_path_style: true } },
+      env: { AWS_ACCESS_KEY_ID: access_key_id, AWS_SECRET_ACCESS_KEY: secret_access_key },
+    });
+    const put = await server.fetch("/storage/put/a", { method: "PUT", body: "from outside" });
+    expect(put.status).toBe(200);
+    expect(await (await server.fetch("/storage/get/a")).text()).toBe("from outside");
+  });
+
+  test("that are nowhere to be found end the server with a hint", async () => {
+    const { bucket, endpoint, region } = await createBucket();
+    const started = startServer({
+      plugins: { "storage-s3": { bucket, endpoint, region, force_path_style: true } },
+      env: { AWS_EC2_METADATA_DISABLED: "true", HOME: "/nonexistent" },
+    });
+    const told = await started.then(
+      () => "it started",
+      (error: unknown) => String(error),
+    );
+    expect(told).toContain("AWS_ACCESS_KEY_ID");
+  });
+});
+
 describeOnS3("a prefix keeps several stores in one bucket apart", () => {
   test("keys are told without it, and others' are not seen", async () => {
     await using left = await openS3Store({ prefix: "team é/left" });
