@@ -1,0 +1,65 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "bun:test";
+import { readAll } from "../core/storage.ts";
+import {
+  contentId,
+  dataKey,
+  describeFile,
+  storeObject,
+} from "../plugins/ingest-csv/data-object.ts";
+import { FsStore } from "../plugins/storage-fs/store.ts";
+
+const codec = {
+  format: "csv",
+  version: "1",
+  canonicalOptions: (options: Readonly<Record<string, string>>) => ({ ...options }),
+};
+
+test("the content id follows the bytes, the options and the converter, and nothing else", () => {
+  const id = contentId(codec, { delimiter: ";" }, "ab".repeat(32));
+  expect(id).toMatch(/^[0-9a-f]{32}$/);
+  expect(contentId(codec, { delimiter: ";" }, "ab".repeat(32))).toBe(id);
+  const others = [
+    contentId(codec, { delimiter: ";" }, "ac".repeat(32)),
+    contentId(codec, {}, "ab".repeat(32)),
+    contentId({ ...codec, version: "2" }, { delimiter: ";" }, "ab".repeat(32)),
+    contentId({ ...codec, format: "jsonl" }, { delimiter: ";" }, "ab".repeat(32)),
+  ];
+  expect(new Set([id, ...others]).size).toBe(5);
+});
+
+test("the key holds the name, the fingerprint without its prefix, and the content id", () => {
+  expect(dataKey("sales", `sha256:${"0".repeat(64)}`, "f".repeat(32))).toBe(
+    `datasets/sales/${"0".repeat(64)}/${"f".repeat(32)}.parquet`,
+  );
+});
+
+test("an object that is whole is left alone; a damaged or a shortened one is written again", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lakehouse-object-"));
+  const store = new FsStore({ path: join(folder, "data") });
+  await store.open();
+  try {
+    const path = join(folder, "output.parquet");
+    await writeFile(path, "the bytes of the object");
+    const object = await describeFile("datasets/x/0/1.parquet", path);
+    const stored = async (): Promise<string> => {
+      const found = await store.get(object.key);
+      if (found === undefined) throw new Error("the object is gone");
+      return Buffer.from(await readAll(found, 1000)).toString();
+    };
+    await storeObject(store, object, path);
+    const first = await store.head(object.key);
+    await storeObject(store, object, path);
+    expect((await store.head(object.key))?.etag).toBe(first?.etag ?? "missing");
+    for (const damaged of ["the bytes of the OBJECT", "the bytes"]) {
+      await store.put(object.key, { kind: "bytes", bytes: Buffer.from(damaged) });
+      await storeObject(store, object, path);
+      expect(await stored()).toBe("the bytes of the object");
+    }
+  } finally {
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});

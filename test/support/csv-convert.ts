@@ -1,0 +1,101 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { sqlLiteral } from "../../core/duckdb.ts";
+import {
+  convertCsv,
+  type ConvertLimits,
+  type Converted,
+} from "../../plugins/ingest-csv/convert.ts";
+import type { CsvOptions } from "../../plugins/ingest-csv/options.ts";
+
+export interface ReadBack extends Converted {
+  /** Every cell as the engine prints it. */
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** Hex SHA-256 of the Parquet file. */
+  readonly sha256: string;
+}
+
+export const LIMITS: ConvertLimits = {
+  threads: 2,
+  memory_limit_bytes: 1024 ** 3,
+  temp_limit_bytes: 1024 ** 3,
+  record_limit_bytes: 4 * 1024 ** 2,
+  columns_limit: 4096,
+};
+
+/** Converts a file in this process and reads the Parquet back with an engine of its own. */
+export async function convertBytes(
+  bytes: Uint8Array | string,
+  options: Partial<CsvOptions> = {},
+  limits: Partial<ConvertLimits> = {},
+): Promise<ReadBack> {
+  const folder = await mkdtemp(join(tmpdir(), "lakehouse-csv-"));
+  try {
+    const path = join(folder, "upload");
+    const output_path = join(folder, "output.parquet");
+    await writeFile(path, bytes);
+    const converted = await convertCsv(
+      {
+        path,
+        output_path,
+        work_path: folder,
+        options: { delimiter: undefined, encoding: undefined, ...options },
+      },
+      { ...LIMITS, ...limits },
+    );
+    const sha256 = new Bun.CryptoHasher("sha256")
+      .update(await Bun.file(output_path).arrayBuffer())
+      .digest("hex");
+    return { ...converted, rows: await readRows(output_path), sha256 };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function readRows(path: string): Promise<(string | null)[][]> {
+  const engine = await DuckDBInstance.create(":memory:", { threads: "1" });
+  const connection = await engine.connect();
+  try {
+    await connection.run("SET TimeZone = 'UTC'");
+    const reader = await connection.runAndReadAll(
+      `SELECT COLUMNS(*)::VARCHAR FROM read_parquet(${sqlLiteral(path)}, hive_partitioning = false)`,
+    );
+    return reader.getRows().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
+  } finally {
+    connection.closeSync();
+    engine.closeSync();
+  }
+}
+
+/** True if the printed value of this type is what the cell says. */
+export function sameValue(type: string, cell: string | null, printed: string | null): boolean {
+  if (cell === null) return printed === null;
+  // Only text has an empty value.
+  if (cell === "") return printed === (type === "utf8" ? "" : null);
+  if (printed === null) return false;
+  if (type === "float64" || type.startsWith("decimal128")) return sameNumber(cell, printed);
+  if (type === "bool") return cell.toLowerCase() === printed;
+  if (type.startsWith("timestamp")) return plainTime(cell) === plainTime(printed);
+  return cell === printed;
+}
+
+/** As exact decimals: digits without zeros at the ends, and the power of ten of the last one. */
+function sameNumber(a: string, b: string): boolean {
+  const [x, y] = [a, b].map((literal) => {
+    const [, sign = "", whole = "", fraction = "", power = "0"] =
+      /^(-?)(\d*)(?:\.(\d*))?(?:[eE]([-+]?\d+))?$/.exec(literal) ?? ["", "?"];
+    const all = (whole + fraction).replace(/^0+/, "");
+    const digits = all.replace(/0+$/, "");
+    const exponent = Number(power) - fraction.length + all.length - digits.length;
+    return digits === "" ? "0" : `${sign}${digits}e${exponent}`;
+  });
+  return x === y;
+}
+
+function plainTime(text: string): string {
+  const [, day, at, fraction = ""] =
+    /^(\S{10})[T ](\S{8})(?:\.(\d+))?(?:Z|\+00)?$/.exec(text) ?? [];
+  return `${day} ${at} ${fraction.replace(/0+$/, "")}`;
+}
