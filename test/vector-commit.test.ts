@@ -214,6 +214,38 @@ describe("a deleted index", () => {
   });
 });
 
+describe("a log with a gap", () => {
+  test("is not replayed past it: the index is quarantined, and nothing of it is changed", async () => {
+    await using folder = await openFolder();
+    {
+      await using rig = await openVectors(folder.store);
+      await rig.indexes.create(request({ name: "a", dimension: 2 }));
+      await add(rig.indexes, "p");
+      await add(rig.indexes, "q");
+    }
+    const [first = ""] = await keysOf(folder.store, { prefix: "_vectors/a.log/" });
+    await folder.store.delete(first);
+    const left = await keysOf(folder.store, { prefix: "_vectors/" });
+    await using rig = await openVectors(folder.store);
+    expect(await codeOf(idsIn(rig.indexes))).toBe("index_quarantined");
+    expect(await codeOf(add(rig.indexes, "r"))).toBe("index_quarantined");
+    expect(await keysOf(folder.store, { prefix: "_vectors/" })).toEqual(left);
+  });
+});
+
+describe("an index in memory only", () => {
+  test("is folded like any other, and stores nothing", async () => {
+    await using folder = await openFolder();
+    await using rig = await openVectors(folder.store);
+    await rig.indexes.create(request({ name: "a", dimension: 2, persist: false }));
+    await commitMany(rig.indexes, COMMITS_TO_FOLD);
+    await rig.indexes.idle();
+    expect(await idsIn(rig.indexes)).toHaveLength(10);
+    expect(await add(rig.indexes, "p")).toMatchObject({ count: 11 });
+    expect(await keysOf(folder.store, { prefix: "_vectors/" })).toEqual([]);
+  }, 30_000);
+});
+
 describe("an index whose creation had an unknown outcome", () => {
   test("is served as what is stored", async () => {
     await using folder = await openFolder();
