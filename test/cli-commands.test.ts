@@ -168,6 +168,13 @@ describe("sql", () => {
     expect(json.out).toContain("9007199254740993");
     const body: unknown = JSON.parse(json.out);
     expect(isRecord(body) ? body["row_count"] : undefined).toBe(1);
+    const ndjson = await lakehouse([
+      "sql",
+      "SELECT 1 AS a UNION ALL SELECT 2",
+      "--format",
+      "ndjson",
+    ]);
+    expect(ndjson.out.trimEnd().split("\n")).toHaveLength(2);
     const table = await lakehouse(["sql", statement]);
     expect(table.out).toContain("\n9007199254740993 │ a,b");
   }, 30_000);
@@ -185,6 +192,17 @@ describe("sql", () => {
     expect(err).toStartWith("error: ");
     expect(err).toContain("nosuch");
   }, 30_000);
+
+  test("never passes a part of a result for the whole", async () => {
+    const statement = `SELECT CASE WHEN range = 2900000 THEN error('late') ELSE 'filling' END AS x
+                       FROM range(3000000)`;
+    for (const format of ["csv", "json", "table"]) {
+      const { code, err } = await lakehouse(["sql", statement, "--format", format]);
+      expect(`${format} ${code} ${err}`).toStartWith(
+        `${format} 1 error: The answer broke off before its end: ECONNRESET.`,
+      );
+    }
+  }, 60_000);
 
   test("ends quietly when its reader goes away", async () => {
     const program = programCommand()

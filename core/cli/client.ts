@@ -63,9 +63,9 @@ export class Client {
       ...options,
       headers: { accept: "application/json", ...options.headers },
     });
-    const body: unknown = await response.json();
-    if (!isRecord(body)) {
-      throw new ServerError(`${this.url} answered with JSON that is no object.`, {
+    const body = parseRecord(await textOf(response));
+    if (body === undefined) {
+      throw new ServerError(`${this.url} did not answer with a JSON object.`, {
         hint: "Is this address a lakehouse server?",
       });
     }
@@ -115,9 +115,28 @@ export function clientOf(args: Arguments, env: NodeJS.ProcessEnv = process.env):
   return new Client({ url, token: env["LAKEHOUSE_TOKEN"] || undefined });
 }
 
+/**
+ * The body as it arrives. The server resets the connection when it fails in mid-answer, so that a
+ * part never passes for the whole: that is a `ServerError` here.
+ */
+export async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
+  try {
+    yield* response.body ?? [];
+  } catch (error) {
+    throw new ServerError(`The answer broke off before its end: ${reasonOf(error)}.`, {
+      hint: "What arrived is not the whole result. The server's log says why.",
+      cause: error,
+    });
+  }
+}
+
+/** The whole body as text; for answers that are small. */
+export async function textOf(response: Response): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(bytesOf(response))).toString("utf8");
+}
+
 async function problemOf(response: Response): Promise<ServerError> {
-  const text = await response.text().catch(() => "");
-  const problem = parseRecord(text);
+  const problem = parseRecord(await textOf(response));
   const { detail, title, hint, code, line, column } = problem ?? {};
   const what =
     typeof detail === "string" ? detail : typeof title === "string" ? title : response.statusText;

@@ -1,5 +1,5 @@
 import { isRecord } from "../json.ts";
-import { clientOf, URL_OPTION } from "./client.ts";
+import { clientOf, textOf, URL_OPTION } from "./client.ts";
 import type { Command } from "./command.ts";
 import { print } from "./output.ts";
 import { bytesText } from "./progress.ts";
@@ -17,7 +17,7 @@ export const list: Command = {
   async run(args) {
     const format = args.choice("format", ["table", "json"]) ?? "table";
     const response = await clientOf(args).request("/v1/catalog/list");
-    const text = await response.text();
+    const text = await textOf(response);
     if (format === "json") {
       await print(`${text}\n`);
       return 0;

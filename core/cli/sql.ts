@@ -1,5 +1,5 @@
 import { isRecord } from "../json.ts";
-import { clientOf, ServerError, URL_OPTION } from "./client.ts";
+import { bytesOf, clientOf, ServerError, URL_OPTION } from "./client.ts";
 import { type Command, UsageError } from "./command.ts";
 import { print } from "./output.ts";
 import { parseExactJson, renderTable, type TableColumn } from "./table.ts";
@@ -8,16 +8,25 @@ import { parseExactJson, renderTable, type TableColumn } from "./table.ts";
 const TABLE_LIMIT_BYTES = 64 * 1024 * 1024;
 const ROWS_SHOWN = 100;
 
-const MEDIA_TYPES = { table: "application/json", json: "application/json", csv: "text/csv" };
+const MEDIA_TYPES = {
+  table: "application/json",
+  json: "application/json",
+  ndjson: "application/x-ndjson",
+  csv: "text/csv",
+};
 
 export const sql: Command = {
   name: "sql",
   summary: "Run a SELECT over the datasets of a server.",
-  usage: `"STATEMENT" [--format table|json|csv] [--param VALUE]…`,
+  usage: `"STATEMENT" [--format table|json|ndjson|csv] [--param VALUE]…`,
   positionals: [1, 1],
   surplus_hint: `Put the statement in quotes: lakehouse sql "SELECT 1"`,
   options: {
-    format: { type: "string", value: "FORMAT", description: "table (default), json or csv." },
+    format: {
+      type: "string",
+      value: "FORMAT",
+      description: "table (default), json, ndjson (a row per line) or csv.",
+    },
     param: {
       type: "string",
       value: "VALUE",
@@ -37,7 +46,7 @@ export const sql: Command = {
     [`lakehouse sql "FROM countries WHERE capital = $1" --param Oslo`, "With a parameter"],
   ],
   async run(args) {
-    const format = args.choice("format", ["table", "json", "csv"]) ?? "table";
+    const format = args.choice("format", ["table", "json", "ndjson", "csv"]) ?? "table";
     const rows = args.count("rows") ?? ROWS_SHOWN;
     const params = parseParameters(args.texts("param"));
     const response = await clientOf(args).request("/v1/sql", {
@@ -94,15 +103,14 @@ function parseValue(text: string): ParameterValue {
 }
 
 async function passThrough(response: Response, ends_open: boolean): Promise<void> {
-  if (response.body === null) return;
-  for await (const chunk of response.body) await print(chunk);
+  for await (const chunk of bytesOf(response)) await print(chunk);
   if (ends_open && process.stdout.isTTY) await print("\n");
 }
 
 async function printTable(response: Response, rows_max: number): Promise<void> {
   const chunks: Uint8Array[] = [];
   let size_bytes = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of bytesOf(response)) {
     size_bytes += chunk.length;
     if (size_bytes > TABLE_LIMIT_BYTES) {
       throw new ServerError("The result is too large for a table.", {
