@@ -1,9 +1,20 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { tableFromIPC, tableToIPC } from "apache-arrow";
 import fc from "fast-check";
-import { readParquet, Table, WriterPropertiesBuilder, writeParquet } from "parquet-wasm/esm";
+import {
+  EnabledStatistics,
+  readParquet,
+  Table,
+  WriterPropertiesBuilder,
+  writeParquet,
+} from "parquet-wasm/esm";
 import { datasetId } from "../plugins/catalog/dataset-id.ts";
-import { type ManifestCodec, openManifestCodec } from "../plugins/catalog/manifest-file.ts";
+import {
+  ENVELOPE_KEY,
+  FORMAT_KEY,
+  type ManifestCodec,
+  openManifestCodec,
+} from "../plugins/catalog/manifest-file.ts";
 import type { StoredManifest } from "../plugins/catalog/manifest.ts";
 import { BLANK_SEAL, checkSeal, SEAL_KEY, sealFile } from "../plugins/catalog/seal.ts";
 import { propertySeed } from "./conformance/storage-bytes.ts";
@@ -30,18 +41,21 @@ beforeAll(async () => {
   file = codec.encode(sample);
 });
 
-/** The same table as a Parquet file with other key-value metadata, sealed unless told otherwise. */
-function rewrite(
-  metadata: ReadonlyMap<string, string>,
-  seal = true,
-  table = tableFromIPC(readParquet(file).intoIPCStream()),
-): Uint8Array {
+/** The same table as a Parquet file with this metadata; sealed if there is a place for a seal. */
+function rewrite(metadata: Readonly<Record<string, string>>): Uint8Array {
+  const table = tableFromIPC(readParquet(file).intoIPCStream());
   table.schema.metadata.clear();
-  const properties = new WriterPropertiesBuilder().setKeyValueMetadata(new Map(metadata)).build();
+  const properties = new WriterPropertiesBuilder()
+    .setStatisticsEnabled(EnabledStatistics.None)
+    .setKeyValueMetadata(new Map(Object.entries(metadata)))
+    .build();
   const bytes = writeParquet(Table.fromIPCStream(tableToIPC(table, "stream")), properties);
-  if (seal) sealFile(bytes);
+  if (SEAL_KEY in metadata) sealFile(bytes);
   return bytes;
 }
+
+const sealed = (entries: Readonly<Record<string, string>>): Uint8Array =>
+  rewrite({ ...entries, [SEAL_KEY]: BLANK_SEAL });
 
 describe("a sealed manifest file", () => {
   test("is accepted as it was written", () => {
@@ -89,54 +103,60 @@ describe("a sealed manifest file", () => {
     );
   });
 
-  test("cannot be undermined by a column name that imitates the seal", () => {
-    const name = `\u0018\u0010${SEAL_KEY}\u0018\u0040${BLANK_SEAL}`;
-    const columns = [{ id: 1, name, type: "utf8", nullable: true }];
-    const each = { ...sample, manifest: { ...sample.manifest, columns } };
-    const bytes = codec.encode(each);
-    expect(codec.decode(bytes, "sealed")).toStrictEqual(each);
-    bytes[20] = (bytes[20] ?? 0) ^ 1;
-    expect(() => codec.decode(bytes, "sealed")).toThrow(/seal/);
+  test("cannot be undermined by a column name that imitates an entry of the metadata", () => {
+    for (const key of [SEAL_KEY, FORMAT_KEY, ENVELOPE_KEY]) {
+      const value = key === SEAL_KEY ? BLANK_SEAL : "9";
+      const lengths = [key, value].map((part) => String.fromCharCode(part.length));
+      const name = `\u0018${lengths[0]}${key}\u0018${lengths[1]}${value}`;
+      const columns = [{ id: 1, name, type: "utf8", nullable: true }];
+      const each = { ...sample, manifest: { ...sample.manifest, columns } };
+      const bytes = codec.encode(each);
+      expect(codec.decode(bytes, "sealed")).toStrictEqual(each);
+      bytes[20] = (bytes[20] ?? 0) ^ 1;
+      expect(() => codec.decode(bytes, "sealed")).toThrow(/seal/);
+    }
   });
 });
 
 describe("a well-formed Parquet file that is no manifest of ours", () => {
   test("is refused without a seal", () => {
-    const metadata = new Map([["lakehouse.format", "1"]]);
-    expect(() => codec.decode(rewrite(metadata, false), "sealed")).toThrow("carries no seal");
+    expect(() => codec.decode(rewrite({ [FORMAT_KEY]: "1" }), "sealed")).toThrow("carries no seal");
   });
 
   test("is refused when it has a newer format, with a message that says so", () => {
-    const metadata = new Map([
-      ["lakehouse.format", "2"],
-      [SEAL_KEY, BLANK_SEAL],
-    ]);
-    expect(() => codec.decode(rewrite(metadata), "sealed")).toThrow(
+    expect(() => codec.decode(sealed({ [FORMAT_KEY]: "2" }), "sealed")).toThrow(
       "It has manifest format 2, written by a newer version of this program; this one reads up to 1.",
-    );
-  });
-
-  test("is refused when its columns are others", () => {
-    const table = tableFromIPC(readParquet(file).intoIPCStream()).select(["name", "version"]);
-    const metadata = new Map([
-      ["lakehouse.format", "1"],
-      [SEAL_KEY, BLANK_SEAL],
-    ]);
-    expect(() => codec.decode(rewrite(metadata, true, table), "sealed")).toThrow(
-      "Its columns are not those of a manifest.",
     );
   });
 
   test("is refused when it names no format", () => {
     for (const format of ["", "0", "-1", "one", "1.0"]) {
-      const metadata = new Map([
-        ["lakehouse.format", format],
-        [SEAL_KEY, BLANK_SEAL],
-      ]);
-      expect(() => codec.decode(rewrite(metadata), "sealed")).toThrow("which manifest format");
+      expect(() => codec.decode(sealed({ [FORMAT_KEY]: format }), "sealed")).toThrow(
+        "which manifest format",
+      );
     }
-    expect(() => codec.decode(rewrite(new Map([[SEAL_KEY, BLANK_SEAL]])), "sealed")).toThrow(
-      "which manifest format",
-    );
+    expect(() => codec.decode(sealed({}), "sealed")).toThrow("which manifest format");
+  });
+
+  test("is refused when its envelope is missing, no JSON, or of another shape", () => {
+    const { manifest, recent_commits } = sample;
+    const good = { ...manifest, recent_commits };
+    const envelope = (value: unknown): Uint8Array =>
+      sealed({ [FORMAT_KEY]: "1", [ENVELOPE_KEY]: JSON.stringify(value) });
+    expect(codec.decode(envelope(good), "sealed")).toStrictEqual(sample);
+    expect(() => codec.decode(sealed({ [FORMAT_KEY]: "1" }), "sealed")).toThrow("not as expected");
+    const broken = sealed({ [FORMAT_KEY]: "1", [ENVELOPE_KEY]: "{" });
+    expect(() => codec.decode(broken, "sealed")).toThrow("not JSON");
+    for (const bad of [
+      { ...good, version: 0 },
+      { ...good, version: 1.5 },
+      { ...good, updated_at: "yesterday" },
+      { ...good, recent_commits: [] },
+      { ...good, objects: [{ key: "k", size: -1 }] },
+      { ...good, more: 1 },
+      [],
+    ]) {
+      expect(() => codec.decode(envelope(bad), "sealed")).toThrow("is not as expected");
+    }
   });
 });

@@ -1,4 +1,4 @@
-import type { ObjectStore } from "../../core/storage.ts";
+import type { ListPage, ObjectStore } from "../../core/storage.ts";
 import { MANIFEST_PREFIX, type ManifestFiles, nameOfKey } from "./manifest-files.ts";
 import type { Entry } from "./registry.ts";
 
@@ -44,14 +44,14 @@ export async function rehydrate(
   return { entries, ignored_keys };
 }
 
+/** The next page is asked for while the keys of this one are worked on. */
 async function* listKeys(store: ObjectStore): AsyncGenerator<string, void> {
-  let after: string | undefined;
-  do {
-    const page = await store.list({
-      prefix: MANIFEST_PREFIX,
-      ...(after === undefined ? {} : { after }),
-    });
-    for (const { key } of page.objects) yield key;
-    after = page.next;
-  } while (after !== undefined);
+  let coming: Promise<ListPage> | undefined = store.list({ prefix: MANIFEST_PREFIX });
+  while (coming !== undefined) {
+    const { objects, next }: ListPage = await coming;
+    coming = next === undefined ? undefined : store.list({ prefix: MANIFEST_PREFIX, after: next });
+    // If the reading of this page fails, nobody waits for the next one.
+    coming?.catch(() => {});
+    for (const { key } of objects) yield key;
+  }
 }

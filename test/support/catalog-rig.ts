@@ -11,6 +11,8 @@ import type { ObjectStore } from "../../core/storage.ts";
 import { Value } from "@sinclair/typebox/value";
 import { DatasetCatalog } from "../../plugins/catalog/dataset-catalog.ts";
 import { FsStore } from "../../plugins/storage-fs/store.ts";
+import { openS3Store } from "./s3-store.ts";
+import { onS3 } from "./server.ts";
 import { silentLog } from "./silent-log.ts";
 
 export const standardLimits: Limits = Value.Create(limitsSchema);
@@ -60,18 +62,16 @@ export async function codeOf(promise: Promise<unknown>): Promise<ErrorCode> {
 
 export interface TestStore extends AsyncDisposable {
   readonly store: ObjectStore;
-  /** The folder below which the objects are. */
-  readonly root: string;
 }
 
-/** A real store in a folder of its own, which `await using` removes. */
+/** The backend under test, with nothing in it: a folder, or a bucket, of the test's own. */
 export async function openStore(): Promise<TestStore> {
+  if (onS3) return openS3Store();
   const root = await mkdtemp(join(tmpdir(), "lakehouse-catalog-"));
   const store = new FsStore({ path: root });
   await store.open();
   return {
     store,
-    root,
     async [Symbol.asyncDispose]() {
       await store.close();
       await rm(root, { recursive: true, force: true });
