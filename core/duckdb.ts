@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { mkdir } from "node:fs/promises";
 
 /**
  * The one way an engine is opened. For worker processes only: a SELECT can kill the process that
@@ -7,7 +8,7 @@ import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 export interface EngineOptions {
   readonly threads: number;
   readonly memory_limit_bytes: number;
-  /** A private folder for spilling; made by the engine when it first spills. */
+  /** A private folder for spilling, made here: the engine would make it, but not its parents. */
   readonly temp_path: string;
   readonly temp_limit_bytes: number;
 }
@@ -17,7 +18,8 @@ export interface EngineOptions {
  * cannot invalidate the engine for later statements. It can still reach every file of the machine
  * until `lockDown`.
  */
-export function openEngine(options: EngineOptions): Promise<DuckDBInstance> {
+export async function openEngine(options: EngineOptions): Promise<DuckDBInstance> {
+  await mkdir(options.temp_path, { recursive: true, mode: 0o700 });
   return DuckDBInstance.create(":memory:", {
     threads: String(options.threads),
     memory_limit: `${options.memory_limit_bytes}B`,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { LakehouseError } from "../core/error.ts";
 import { uniqueNames } from "../plugins/query/render/layout.ts";
-import { renderResult } from "../plugins/query/render/render.ts";
+import { renderResult, ResultCutShort } from "../plugins/query/render/render.ts";
 import { openTestEngine, runs, type TestEngine } from "./support/test-engine.ts";
 
 let engine: TestEngine;
@@ -55,6 +55,13 @@ describe("formats", () => {
       }),
       runs(500),
     );
+  });
+
+  test("a result that the engine breaks off is not taken for a whole one", async () => {
+    const broken = engine.render(
+      "SELECT CASE WHEN range = 900000 THEN error('late') ELSE 'text to fill the row' END FROM range(1000000)",
+    );
+    expect(await broken.catch((error: unknown) => error)).toBeInstanceOf(ResultCutShort);
   });
 
   test("a result beyond the limit fails before anything beyond it is sent", async () => {

@@ -1,5 +1,5 @@
 import { LakehouseError } from "../../core/error.ts";
-import type { CatalogService, Manifest } from "../../core/services.ts";
+import { type CatalogService, DATASET_NAME, type Manifest } from "../../core/services.ts";
 import { suggest } from "../../core/suggest.ts";
 import type { TableReference } from "./gate.ts";
 
@@ -17,7 +17,9 @@ export function findDatasets(
 ): Manifest[] {
   const found = new Map<string, Manifest>();
   for (const reference of references) {
-    const manifest = catalog.get(reference.name) ?? findIgnoringCase(reference, catalog);
+    // The catalog would refuse to look up what can be no name.
+    const exact = DATASET_NAME.test(reference.name) ? catalog.get(reference.name) : undefined;
+    const manifest = exact ?? findIgnoringCase(reference, catalog);
     const key = manifest.name.toLowerCase();
     const other = found.get(key);
     if (other !== undefined && other.name !== manifest.name) {

@@ -17,7 +17,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 };
 
 const HINTS: Readonly<Record<string, string>> = {
-  "Out of Memory": "Select less, filter earlier, or raise limits.sql_memory_bytes.",
+  "Out of Memory":
+    "Select less, filter earlier, or raise limits.sql_memory_bytes or limits.sql_temp_bytes.",
   Catalog: "GET /catalog/list has the datasets; docs/query.md says which functions are served.",
   Conversion: "TRY_CAST gives NULL where a value does not convert.",
 };
@@ -36,7 +37,7 @@ export interface ErrorContext {
 export function engineError(error: unknown, context: ErrorContext): unknown {
   if (error instanceof LakehouseError || !(error instanceof Error)) return error;
   const { message } = error;
-  const kind = NO_MEMORY.test(message) ? "Out of Memory" : KIND.exec(message)?.[1];
+  const kind = kindOf(message, context.temp_path);
   if (kind === undefined) return error;
   const code = CODES[kind] ?? "invalid_sql";
   const position = positionInMessage(context.sql, message);
@@ -45,6 +46,12 @@ export function engineError(error: unknown, context: ErrorContext): unknown {
     cause: error,
     extra: position === undefined ? {} : { position: { ...position } },
   });
+}
+
+function kindOf(message: string, temp_path: string): string | undefined {
+  // At its limit the folder for spilling fails in more ways than one.
+  if (NO_MEMORY.test(message) || message.includes(temp_path)) return "Out of Memory";
+  return KIND.exec(message)?.[1];
 }
 
 /** True if the engine that threw this must not be used again. */

@@ -8,6 +8,12 @@ import type { Table, WorkerInit } from "./protocol.ts";
 /** Each costs threads and address space, but next to no memory while idle. */
 const ENGINES_KEPT = 8;
 
+/**
+ * What the engine computes of a result before it hands out the first row. A failure until then is
+ * a problem with a message; a later one can only reset the connection.
+ */
+const STREAMING_BUFFER_BYTES = 16 * 1024 * 1024;
+
 /** The engine's names of the types a manifest knows. */
 const ENGINE_TYPES: Readonly<Record<string, string>> = {
   int64: "BIGINT",
@@ -19,6 +25,12 @@ const ENGINE_TYPES: Readonly<Record<string, string>> = {
   "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
 };
 
+interface Engine {
+  readonly instance: DuckDBInstance;
+  /** The only one: its settings are fixed by the lock, and no gated statement changes its state. */
+  readonly connection: DuckDBConnection;
+}
+
 /**
  * Locked-down engines, one per set of tables: what a statement may open is fixed when its engine
  * is locked, so another set needs another engine. Opening one costs about 10 ms; the last few are
@@ -28,7 +40,7 @@ export class Engines {
   readonly #init: WorkerInit;
   readonly #temp_path: string;
   /** Least recently used first. */
-  readonly #kept = new Map<string, DuckDBInstance>();
+  readonly #kept = new Map<string, Engine>();
   #opened = 0;
 
   constructor(init: WorkerInit, temp_path: string) {
@@ -36,51 +48,57 @@ export class Engines {
     this.#temp_path = temp_path;
   }
 
-  /** `data_corrupt` if the files of a table cannot be read, or differ in schema. */
-  async get(tables: readonly Table[]): Promise<DuckDBInstance> {
+  /**
+   * A connection that can run one statement after the other over these tables. `data_corrupt` if
+   * the files of a table cannot be read, or differ in schema.
+   */
+  async connect(tables: readonly Table[]): Promise<DuckDBConnection> {
     const key = JSON.stringify(tables);
     const kept = this.#kept.get(key);
     if (kept !== undefined) this.#kept.delete(key);
     const engine = kept ?? (await this.#open(tables));
     this.#kept.set(key, engine);
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= ENGINES_KEPT) break;
-      this.#kept.get(oldest)?.closeSync();
-      this.#kept.delete(oldest);
-    }
-    return engine;
+    const [oldest] = this.#kept;
+    if (this.#kept.size > ENGINES_KEPT && oldest !== undefined) this.#close(...oldest);
+    return engine.connection;
   }
 
   /** For an engine that failed in itself. */
   drop(tables: readonly Table[]): void {
     const key = JSON.stringify(tables);
-    this.#kept.get(key)?.closeSync();
-    this.#kept.delete(key);
+    const engine = this.#kept.get(key);
+    if (engine !== undefined) this.#close(key, engine);
   }
 
-  async #open(tables: readonly Table[]): Promise<DuckDBInstance> {
+  #close(key: string, { instance, connection }: Engine): void {
+    this.#kept.delete(key);
+    connection.closeSync();
+    instance.closeSync();
+  }
+
+  async #open(tables: readonly Table[]): Promise<Engine> {
     this.#opened += 1;
     const { threads, memory_limit_bytes, temp_limit_bytes } = this.#init;
-    const engine = await openEngine({
+    const instance = await openEngine({
       threads,
       memory_limit_bytes,
       // One each: engines do not expect to share the folder they spill to.
       temp_path: join(this.#temp_path, String(this.#opened)),
       temp_limit_bytes,
     });
-    const connection = await engine.connect();
+    const connection = await instance.connect();
     try {
       for (const table of tables) await createView(connection, table, this.#temp_path);
+      await connection.run(`SET streaming_buffer_size = '${STREAMING_BUFFER_BYTES}B'`);
       await lockDown(
         connection,
         tables.flatMap(({ paths }) => paths),
       );
-      return engine;
+      return { instance, connection };
     } catch (error) {
-      engine.closeSync();
-      throw error;
-    } finally {
       connection.closeSync();
+      instance.closeSync();
+      throw error;
     }
   }
 }

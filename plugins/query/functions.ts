@@ -46,6 +46,7 @@ const DENIED_FUNCTIONS: ReadonlySet<string> = new Set([
   "currval",
   "nextval",
   "pg_sleep",
+  "setseed",
   "sleep_ms",
   "write_log",
 ]);

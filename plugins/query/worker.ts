@@ -1,8 +1,9 @@
-import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api";
 import { Value } from "@sinclair/typebox/value";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { lockDown, openEngine } from "../../core/duckdb.ts";
+import { LakehouseError } from "../../core/error.ts";
 import type { Json } from "../../core/json.ts";
 import type { WorkerHandler, WorkerIo, WorkerRole } from "../../core/workers.ts";
 import { engineError, isFatal } from "./engine-error.ts";
@@ -10,7 +11,7 @@ import { Engines } from "./engines.ts";
 import { inspectWith } from "./inspect.ts";
 import { bindParameters } from "./parameters.ts";
 import { initSchema, requestSchema, type RunRequest, type WorkerInit } from "./protocol.ts";
-import { renderResult } from "./render/render.ts";
+import { renderResult, ResultCutShort } from "./render/render.ts";
 
 /** The parser's engine never touches data. */
 const PARSER_MEMORY_BYTES = 256 * 1024 * 1024;
@@ -65,15 +66,13 @@ interface RunContext {
 async function run(request: RunRequest, context: RunContext, io: WorkerIo): Promise<Json> {
   const { sql, params, tables, format } = request;
   const { engines, temp_path, limit_bytes } = context;
-  const engine = await engines.get(tables);
-  // A connection each: the seed of random() and the like end with the statement.
-  const connection = await engine.connect();
+  const connection = await engines.connect(tables);
+  let statement: DuckDBPreparedStatement | undefined;
   try {
-    const statement = await connection.prepare(sql);
+    statement = await connection.prepare(sql);
     bindParameters(statement, params);
-    const result = await statement.stream();
     const { row_count, size_bytes } = await renderResult({
-      result,
+      result: await statement.stream(),
       format,
       limit_bytes,
       write: (bytes) => io.write(bytes),
@@ -81,9 +80,29 @@ async function run(request: RunRequest, context: RunContext, io: WorkerIo): Prom
     return { row_count, size_bytes };
   } catch (error) {
     if (isFatal(error)) engines.drop(tables);
-    throw engineError(error, { sql, tables, temp_path });
+    const cause = error instanceof ResultCutShort ? await explain(error, statement) : error;
+    throw engineError(cause, { sql, tables, temp_path });
   } finally {
-    connection.closeSync();
+    statement?.destroySync();
+  }
+}
+
+/** Why a stream ended early: run to its end, the same statement says so. */
+async function explain(
+  error: ResultCutShort,
+  statement: DuckDBPreparedStatement | undefined,
+): Promise<unknown> {
+  if (error.sent) {
+    return new LakehouseError(
+      "invalid_sql",
+      "The statement failed after its first rows were sent.",
+    );
+  }
+  try {
+    await statement?.run();
+    return error;
+  } catch (reason) {
+    return reason;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { DuckDBResult } from "@duckdb/node-api";
+import { type DuckDBResult, ResultReturnType } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
 import { LakehouseError } from "../../../core/error.ts";
 import { ByteSink } from "./byte-sink.ts";
@@ -21,9 +21,21 @@ export interface Rendered {
   readonly size_bytes: number;
 }
 
+/** The engine failed after its first chunk; it does not say how. */
+export class ResultCutShort extends Error {
+  /** False if all that was rendered is still here. */
+  readonly sent: boolean;
+
+  constructor(sent: boolean) {
+    super("the statement failed in the middle of its result");
+    this.name = "ResultCutShort";
+    this.sent = sent;
+  }
+}
+
 /**
  * Streams a result as bytes, chunk by chunk, in bounded memory. Throws `result_too_large` before
- * the piece that would go beyond the limit, and whatever the engine throws while it runs.
+ * the piece that would go beyond the limit, and `ResultCutShort`.
  */
 export async function renderResult(options: RenderOptions): Promise<Rendered> {
   const { result } = options;
@@ -57,6 +69,8 @@ export async function renderResult(options: RenderOptions): Promise<Rendered> {
       if (sink.at >= FLUSH_BYTES) await flush();
     }
   }
+  // A stream that failed ends like one that is complete; only the type of its result tells.
+  if (result.returnType === ResultReturnType.INVALID) throw new ResultCutShort(size_bytes > 0);
   sink.raw(layout.tail(row_count));
   await flush();
   return { row_count, size_bytes };
