@@ -79,15 +79,19 @@ export interface CatalogService {
   register(registration: Registration): Promise<Committed>;
   /**
    * The same, with work inside the name's critical section: `prepare` sees the current manifest,
-   * stores the data objects, and returns what to register. If it throws, nothing is committed.
+   * stores the data objects, and returns what to register. If it throws, nothing is committed. It
+   * runs again, with the newer manifest, each time another process committed in the meantime.
    */
   commit(
     name: string,
     prepare: (current: Manifest | undefined) => Promise<Registration>,
   ): Promise<Committed>;
-  /** Undefined if there is none; throws `dataset_quarantined` with the reason. */
+  /**
+   * From memory. Undefined if there is none; throws `dataset_quarantined` with the reason, and
+   * `commit_unknown` until the outcome of the last commit has been found out.
+   */
   get(name: string): Manifest | undefined;
-  /** Sorted by name; quarantined names are left out. */
+  /** Sorted by name; names that `get` would refuse are left out. */
   list(): readonly Manifest[];
   /** Removes the dataset, or a quarantined manifest; `dataset_not_found`. */
   delete(name: string): Promise<void>;

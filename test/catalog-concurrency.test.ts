@@ -1,6 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Committed } from "../core/services.ts";
 import { openCatalog, openStore, registration, type TestStore } from "./support/catalog-rig.ts";
+
+/** For a busy machine and a remote store; no test waits for time to pass. */
+setDefaultTimeout(30_000);
 
 let disk: TestStore;
 beforeEach(async () => {

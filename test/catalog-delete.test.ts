@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { HookBus } from "../core/hooks.ts";
 import { datasetDeleted } from "../core/services.ts";
 import { manifestKey } from "../plugins/catalog/manifest-files.ts";
@@ -13,6 +13,9 @@ import {
 } from "./support/catalog-rig.ts";
 import { FaultyStore } from "./support/faulty-store.ts";
 import { silentLog } from "./support/silent-log.ts";
+
+/** For a busy machine and a remote store; no test waits for time to pass. */
+setDefaultTimeout(30_000);
 
 let disk: TestStore;
 let store: FaultyStore;

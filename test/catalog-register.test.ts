@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   type CommittedAnswer,
   committedOf,
@@ -7,6 +7,9 @@ import {
   manifestOf,
 } from "./support/catalog-answers.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
+
+/** For a busy machine and a remote store; no test waits for time to pass. */
+setDefaultTimeout(30_000);
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   committedOf,
   type CommittedAnswer,
@@ -8,6 +8,9 @@ import {
 } from "./support/catalog-answers.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 import { overwriteStored } from "./support/stored-object.ts";
+
+/** For a busy machine and a remote store; no test waits for time to pass. */
+setDefaultTimeout(30_000);
 
 const plugins = { storage: {}, catalog: {} };
 

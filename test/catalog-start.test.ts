@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type ObjectInfo, type ObjectStore, readAll } from "../core/storage.ts";
 import { openManifestCodec } from "../plugins/catalog/manifest-file.ts";
 import { nextManifest } from "../plugins/catalog/manifest.ts";
@@ -13,6 +13,9 @@ import {
 } from "./support/catalog-rig.ts";
 import { FaultyStore } from "./support/faulty-store.ts";
 import { silentLog } from "./support/silent-log.ts";
+
+/** For a busy machine and a remote store; no test waits for time to pass. */
+setDefaultTimeout(30_000);
 
 let disk: TestStore;
 let store: FaultyStore;
