@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +20,9 @@ import { FlakyProxy } from "./support/flaky-proxy.ts";
 import { createBucket, describeOnS3, s3Access, s3Client } from "./support/s3-bucket.ts";
 import { openS3Store } from "./support/s3-store.ts";
 import { startServer } from "./support/server.ts";
+
+/** Each has a bucket and a server to talk to, perhaps on a busy machine. */
+setDefaultTimeout(60_000);
 
 const MIB = 1024 * 1024;
 

@@ -1,9 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import type { PutOptions } from "../core/storage.ts";
 import { body, expectCode, textOf } from "./conformance/storage-bytes.ts";
 import { FlakyProxy } from "./support/flaky-proxy.ts";
 import { s3Access, describeOnS3 } from "./support/s3-bucket.ts";
 import { openFlakyStore, openS3Store } from "./support/s3-store.ts";
+
+/** Each has a bucket and a server to talk to, perhaps on a busy machine. */
+setDefaultTimeout(60_000);
 
 const KEY = "manifest";
 const PUT = /^PUT .*manifest/;

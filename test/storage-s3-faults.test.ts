@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { hasCode } from "../core/error.ts";
 import {
   body,
@@ -9,6 +9,9 @@ import {
 } from "./conformance/storage-bytes.ts";
 import { describeOnS3 } from "./support/s3-bucket.ts";
 import { openFlakyStore } from "./support/s3-store.ts";
+
+/** Each has a bucket and a server to talk to, perhaps on a busy machine. */
+setDefaultTimeout(60_000);
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
