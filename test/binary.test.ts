@@ -24,7 +24,9 @@ async function post(url: string, path: string, body: unknown): Promise<[number, 
 }
 
 const suite = present ? describe : describe.skip;
-const name = present ? "the binary, alone in an empty folder," : "needs `bun run build` first:";
+const name = present
+  ? "the binary, alone in an empty folder,"
+  : "the binary (skipped: not built; `bun run build` makes it)";
 
 suite(name, () => {
   let folder: string;
