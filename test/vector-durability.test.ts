@@ -1,8 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { FLAT_COMPONENTS } from "../plugins/vector/open-index.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 import { overwriteStored } from "./support/stored-object.ts";
 import { clusteredVectors } from "./support/vector-data.ts";
+
+// Several starts of a real server, on a machine that may be busy with other tests.
+setDefaultTimeout(30_000);
 
 async function create(server: TestServer, name: string, rest: object): Promise<void> {
   await okJson(await server.post("/vectors/index", { name, ...rest }));

@@ -1,6 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { assertProblem, okJson, startServer } from "./support/server.ts";
 import { clusteredVectors } from "./support/vector-data.ts";
+
+// Several starts of a real server, on a machine that may be busy with other tests.
+setDefaultTimeout(30_000);
 
 describe("vector indexes over HTTP", () => {
   test("are created, listed, described and deleted", async () => {

@@ -1,18 +1,21 @@
 import type { IndexParameters, Metric } from "./parameters.ts";
 
+/** The distance of a stored row. */
+export type Distance = (row: Float32Array) => number;
+
 /**
- * The distance as it is answered: computed in float64 from the stored components, so that it does
- * not depend on the CPU's vector unit, nor on whether a row was found in the graph or in the tail,
- * and a stored vector is at exactly 0 from itself under `cos` and `l2`.
+ * The distance from a query as it is answered: computed in float64 from the stored components, so
+ * that it does not depend on the CPU's vector unit, nor on whether a row was found in the graph or
+ * in the tail, and a stored vector is at exactly 0 from itself under `cos` and `l2`.
  */
-export function distance(metric: Metric, a: Float32Array, b: Float32Array): number {
-  if (metric === "l2") return squaredEuclidean(a, b);
-  if (metric === "ip") return 1 - dot(a, b);
-  // Rows are normalised before they are rounded, so no sum can vanish or overflow.
-  return Math.max(0, 1 - dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)));
+export function distanceFrom(metric: Metric, query: Float32Array): Distance {
+  if (metric === "l2") return (row) => squaredEuclidean(query, row);
+  if (metric === "ip") return (row) => 1 - dot(query, row);
+  const squared_length = dot(query, query);
+  return (row) => cosineDistance(query, squared_length, row);
 }
 
-export function dot(a: Float32Array, b: Float32Array): number {
+function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let at = 0; at < a.length; at++) sum += (a[at] ?? 0) * (b[at] ?? 0);
   return sum;
@@ -25,6 +28,18 @@ function squaredEuclidean(a: Float32Array, b: Float32Array): number {
     sum += difference * difference;
   }
   return sum;
+}
+
+/** Rows are normalised before they are rounded, so no sum can vanish or overflow. */
+function cosineDistance(query: Float32Array, squared_length: number, row: Float32Array): number {
+  let product = 0;
+  let row_squared_length = 0;
+  for (let at = 0; at < query.length; at++) {
+    const component = row[at] ?? 0;
+    product += (query[at] ?? 0) * component;
+    row_squared_length += component * component;
+  }
+  return Math.max(0, 1 - product / Math.sqrt(squared_length * row_squared_length));
 }
 
 /** The names usearch knows. */

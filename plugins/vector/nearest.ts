@@ -1,4 +1,4 @@
-import { distance, slack } from "./distance.ts";
+import { distanceFrom, slack } from "./distance.ts";
 import type { Flat } from "./flat.ts";
 import type { Graph } from "./graph.ts";
 import type { IndexParameters } from "./parameters.ts";
@@ -100,10 +100,11 @@ function gatherGraph(graph: Graph, rows: Rows, query: Query): Candidate[] {
 function scanGraph(graph: Graph, { table, parameters }: Rows, { vector }: Query): Candidate[] {
   const found: Candidate[] = [];
   const target = new Float32Array(parameters.dimension);
+  const distance = distanceFrom(parameters.metric, vector);
   for (let row = 0; row < graph.rows; row++) {
     if (table.id(row) === null) continue;
     graph.read(row, target);
-    found.push({ row, kernel_distance: distance(parameters.metric, vector, target) });
+    found.push({ row, kernel_distance: distance(target) });
   }
   return found;
 }
@@ -112,6 +113,7 @@ function rank(candidates: readonly Candidate[], rows: Rows, { vector, k }: Query
   const { graph, flat, parameters, table } = rows;
   const flat_start = graph?.rows ?? 0;
   const target = new Float32Array(parameters.dimension);
+  const distance = distanceFrom(parameters.metric, vector);
   const ranked: Neighbour[] = [];
   for (const { row } of candidates) {
     const id = table.id(row);
@@ -119,7 +121,7 @@ function rank(candidates: readonly Candidate[], rows: Rows, { vector, k }: Query
     let stored: Float32Array = target;
     if (row < flat_start) graph?.read(row, target);
     else stored = flat.row(row - flat_start);
-    ranked.push({ row, id, distance: distance(parameters.metric, vector, stored) });
+    ranked.push({ row, id, distance: distance(stored) });
   }
   return ranked.sort(byDistanceThenId).slice(0, k);
 }
