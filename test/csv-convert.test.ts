@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { DuckDBInstance } from "@duckdb/node-api";
 import fc from "fast-check";
 import { LakehouseError } from "../core/error.ts";
+import { CSV_CODEC_VERSION } from "../plugins/ingest-csv/csv-codec.ts";
 import { convertBytes, type ReadBack, sameValue } from "./support/csv-convert.ts";
 import { reference } from "./support/csv-scan.ts";
 import { type Written, written } from "./support/csv-tables.ts";
@@ -197,4 +199,14 @@ describe("types", () => {
     expect(back.rows).toEqual([[null], ["1"], [null], [null], ["2"]]);
     expect(back.notices).toEqual(["Empty lines that were not taken for records: 2."]);
   });
+});
+
+test("the codec's version names the engine that writes the files", async () => {
+  const engine = await DuckDBInstance.create(":memory:");
+  const connection = await engine.connect();
+  const reader = await connection.runAndReadAll("SELECT version()");
+  const [[version] = []] = reader.getRows();
+  connection.closeSync();
+  engine.closeSync();
+  expect(CSV_CODEC_VERSION).toEndWith(`/duckdb-${String(version).replace(/^v/, "")}`);
 });

@@ -1,8 +1,8 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { isRecord } from "../core/json.ts";
-import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
+import { assertProblem, okJson, onS3, startServer, type TestServer } from "./support/server.ts";
 
 /** The acceptance of `POST /ingest`, over HTTP against the real process. */
 
@@ -175,6 +175,22 @@ describe("an upload with other columns", () => {
     );
     expect(answer).toMatchObject({ existing: true, row_count: 1, manifest: { version: 2 } });
     expect(await rows(server, "SELECT city FROM sales")).toEqual([["Chur"]]);
+  });
+});
+
+describe("a storage that fails", () => {
+  const why_skipped = onS3 ? " (skipped: only a local disk can be taken from the server)" : "";
+  const testOnDisk = onS3 ? test.skip : test;
+
+  testOnDisk(`is answered with 502, and nothing is registered${why_skipped}`, async () => {
+    await using server = await startServer();
+    await rm(server.data_path ?? "", { recursive: true });
+    await assertProblem(await upload(server, "?name=x", SALES), {
+      status: 502,
+      code: "storage_failed",
+    });
+    expect(await okJson(await server.fetch("/catalog/list"))).toMatchObject({ count: 0 });
+    expect(await spools(server)).toEqual([]);
   });
 });
 

@@ -25,7 +25,7 @@ function sentence({ reason, line, field, field_count }: BadRecord, { names }: Di
   const column = JSON.stringify(names[field] ?? `column ${field + 1}`);
   switch (reason) {
     case "field_count":
-      return `The record on line ${line} has ${field_count} cells; the header has ${names.length}.`;
+      return `The record on line ${line} has ${cells(field_count)}; the header has ${names.length}.`;
     case "text_behind_quote":
       return `In the record on line ${line} the cell of ${column} goes on after its closing quote.`;
     case "unclosed_quote":
@@ -36,6 +36,8 @@ function sentence({ reason, line, field, field_count }: BadRecord, { names }: Di
       return reason satisfies never;
   }
 }
+
+const cells = (count: number): string => `${count} ${count === 1 ? "cell" : "cells"}`;
 
 function hint({ reason }: BadRecord): string {
   return reason === "field_count"

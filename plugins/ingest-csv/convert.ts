@@ -68,7 +68,24 @@ export async function convertCsv(job: ConvertJob, limits: ConvertLimits): Promis
   }
   const folder = work_path;
   const source = await segmentedSource(file, dialect, survey.scan, { folder, record_limit_bytes });
-  return write(job, surveyed, source, limits);
+  try {
+    return await write(job, surveyed, source, limits);
+  } catch (error) {
+    throw error instanceof EngineDisagrees ? refusal(error) : error;
+  }
+}
+
+/** Better no dataset than one of which a value may be wrong. */
+function refusal(cause: EngineDisagrees): LakehouseError {
+  return new LakehouseError(
+    "internal",
+    "The engine did not read the file as it was counted before; nothing was stored.",
+    {
+      hint: "This is a fault of the server. Please report it, with the file if you can.",
+      extra: { difference: cause.message.slice(0, 500) },
+      cause,
+    },
+  );
 }
 
 async function write(

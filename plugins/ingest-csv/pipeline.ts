@@ -155,7 +155,7 @@ function schemaConflict(
       hint: "Ingest it under another name, or delete the dataset first. Nothing was changed.",
       extra: {
         registered_fingerprint: current.schema_fingerprint,
-        schema_fingerprint,
+        offered_fingerprint: schema_fingerprint,
         ...(current.columns === undefined ? {} : { diff: schemaDiff(current.columns, columns) }),
       },
     },

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 as uuidv7 } from "uuid";
+import { LakehouseError } from "../../core/error.ts";
 
 export interface Spooled {
   readonly path: string;
@@ -37,12 +38,19 @@ export class Spool implements AsyncDisposable {
     return new Spool(folder, await open(join(folder, "upload"), "wx", 0o600));
   }
 
-  /** Hashes and writes; resolves when the bytes are handed to the system, which is the backpressure. */
+  /**
+   * Hashes and writes; resolves when the bytes are handed to the system, which is the backpressure.
+   * Throws `storage_full`.
+   */
   async write(bytes: Uint8Array): Promise<void> {
     this.#hasher.update(bytes);
     this.#size_bytes += bytes.byteLength;
-    for (let done = 0; done < bytes.byteLength;) {
-      done += (await this.#file.write(bytes, done)).bytesWritten;
+    try {
+      for (let done = 0; done < bytes.byteLength;) {
+        done += (await this.#file.write(bytes, done)).bytesWritten;
+      }
+    } catch (error) {
+      throw isOutOfSpace(error) ? outOfSpace(error) : error;
     }
   }
 
@@ -61,4 +69,14 @@ export class Spool implements AsyncDisposable {
     await this.#file.close().catch(() => {});
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+const isOutOfSpace = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+
+function outOfSpace(cause: unknown): LakehouseError {
+  return new LakehouseError("storage_full", "The server has no room to take the upload in.", {
+    hint: "Free space in the scratch folder, or set scratch_path under [server] to a larger disk.",
+    cause,
+  });
 }
