@@ -22,7 +22,6 @@ import {
 } from "./memory";
 
 /** Asks the host whether the shortest decimal of the nearest double has these very digits. */
-// @ts-ignore: imported from the host
 @external("host", "printsBack")
 declare function printsBack(start: usize, length: u32): bool;
 
@@ -32,7 +31,6 @@ const POINT: u8 = 0x2e;
 const ZERO: u8 = 0x30;
 const COLON: u8 = 0x3a;
 
-// @ts-ignore: a decorator on a function is AssemblyScript
 @inline
 function digit(at: usize): u32 {
   return <u32>load<u8>(at) - ZERO;
@@ -65,7 +63,6 @@ function skipDigits(from: usize, end: usize): usize {
   return at;
 }
 
-// @ts-ignore: as above
 @inline
 function grow(column: usize, offset: usize, digits: u32): void {
   if (digits > load<u32>(column + offset)) store<u32>(column + offset, digits);

@@ -37,7 +37,6 @@ export function emitRecords(): u32 {
 
 const LF: u8 = 10;
 
-// @ts-ignore: a decorator on a function is AssemblyScript
 @inline
 function putByte(to: usize, byte: u8): usize {
   store<u8>(to, byte);

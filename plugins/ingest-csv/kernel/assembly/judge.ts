@@ -48,17 +48,14 @@ const UNCLOSED_QUOTE: u32 = 4;
  * Tells the host of a record that is no row: the row number it would have, its line, its place in
  * the input, the fields found, and the field at fault.
  */
-// @ts-ignore: imported from the host
 @external("host", "badRecord")
 declare function badRecord(reason: u32, row: f64, line: f64, start: u32, length: u32, fields: u32, field: u32): void;
 
 /** Asks the host whether a cell is one of the texts that stand for null. */
-// @ts-ignore: as above
 @external("host", "isNull")
 declare function isNull(start: usize, length: u32): bool;
 
 /** Asks the host whether a cell fits the type that the user gave its column. */
-// @ts-ignore: as above
 @external("host", "fits")
 declare function fits(column: u32, start: usize, length: u32): bool;
 
@@ -199,14 +196,12 @@ function reject(reason: u32, record: u32, line: f64, field: u32): void {
   badRecord(reason, row_count + bad_count, line, start, recordEnd(record) - start, fields, field);
 }
 
-// @ts-ignore: a decorator on a function is AssemblyScript
 @inline
 function addTo(column: usize, offset: usize, count: u32): void {
   store<f64>(column + offset, load<f64>(column + offset) + <f64>count);
 }
 
 /** The bytes of the cell's text; the engine's text of the column must have as many. */
-// @ts-ignore: as above
 @inline
 function addBytes(column: usize, start: u32, end: u32, flagged: u32): void {
   let bytes = end - start;

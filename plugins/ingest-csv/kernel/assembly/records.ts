@@ -58,14 +58,12 @@ export function fieldEnd(field: u32): u32 {
   return load<u32>(ends + (<usize>field << 2));
 }
 
-// @ts-ignore: a decorator on a function is AssemblyScript
 @inline
 function putField(field: u32, start: u32, end: u32): void {
   store<u32>(starts + (<usize>field << 2), start);
   store<u32>(ends + (<usize>field << 2), end);
 }
 
-// @ts-ignore: as above
 @inline
 function putRecord(record: u32, first_field: u32, lines: u32): void {
   store<u32>(records + (<usize>record << 3), first_field);
@@ -73,7 +71,6 @@ function putRecord(record: u32, first_field: u32, lines: u32): void {
 }
 
 /** Bits of the bytes at `at` that mean something. */
-// @ts-ignore: as above
 @inline
 function special(at: usize): u32 {
   const bytes = v128.load(at);
