@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { putDataset } from "./support/datasets.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 import { openTestEngine, readAnswer, type TestEngine } from "./support/test-engine.ts";
 
 /** What `POST /sql` answers to statements that are right, and to those that are wrong. */
+
+setDefaultTimeout(60_000);
 
 let server: TestServer;
 let engine: TestEngine;

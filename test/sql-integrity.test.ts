@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { putDataset } from "./support/datasets.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 import { openTestEngine, readAnswer, type TestEngine } from "./support/test-engine.ts";
 
 /** Stored data that changed is an error, never an answer. */
+
+setDefaultTimeout(60_000);
 
 let server: TestServer;
 let engine: TestEngine;

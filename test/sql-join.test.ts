@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { okJson, startServer, type TestServer } from "./support/server.ts";
 import { readAnswer } from "./support/test-engine.ts";
 
 /** The main job: two files go in, one question over both comes out. */
+
+setDefaultTimeout(60_000);
 
 const orders = `order_id,customer,amount
 1,ann,12.50

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { putDataset } from "./support/datasets.ts";
@@ -6,6 +6,8 @@ import { okJson, startServer, type TestServer } from "./support/server.ts";
 import { openTestEngine, readAnswer, type TestEngine } from "./support/test-engine.ts";
 
 /** Statements that try to get out: none reads a file, writes one, or learns about this machine. */
+
+setDefaultTimeout(60_000);
 
 let server: TestServer;
 let engine: TestEngine;

@@ -54,9 +54,12 @@ function kindOf(message: string, temp_path: string): string | undefined {
   return KIND.exec(message)?.[1];
 }
 
-/** True if the engine that threw this must not be used again. */
-export function isFatal(error: unknown): boolean {
-  return error instanceof Error && /^(INTERNAL|FATAL) Error: /.test(error.message);
+/** After these the process may lack memory, or hold broken state, that it never gives back. */
+const UNFIT = new Set(["Out of Memory", "INTERNAL", "FATAL", "Invalid"]);
+
+/** True if the process in which the engine threw this must not run another statement. */
+export function leavesUnfit(error: unknown, temp_path: string): boolean {
+  return error instanceof Error && UNFIT.has(kindOf(error.message, temp_path) ?? "");
 }
 
 function cleaned(message: string, context: ErrorContext, code: ErrorCode): string {

@@ -59,21 +59,13 @@ export class Engines {
     const engine = kept ?? (await this.#open(tables));
     this.#kept.set(key, engine);
     const [oldest] = this.#kept;
-    if (this.#kept.size > ENGINES_KEPT && oldest !== undefined) this.#close(...oldest);
+    if (this.#kept.size > ENGINES_KEPT && oldest !== undefined) {
+      const [oldest_key, { instance, connection }] = oldest;
+      this.#kept.delete(oldest_key);
+      connection.closeSync();
+      instance.closeSync();
+    }
     return engine.connection;
-  }
-
-  /** For an engine that failed in itself. */
-  drop(tables: readonly Table[]): void {
-    const key = JSON.stringify(tables);
-    const engine = this.#kept.get(key);
-    if (engine !== undefined) this.#close(key, engine);
-  }
-
-  #close(key: string, { instance, connection }: Engine): void {
-    this.#kept.delete(key);
-    connection.closeSync();
-    instance.closeSync();
   }
 
   async #open(tables: readonly Table[]): Promise<Engine> {

@@ -1,7 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { checkBody, readJson } from "../../core/body.ts";
-import { LakehouseError } from "../../core/error.ts";
+import { errorFromJson, LakehouseError } from "../../core/error.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { CatalogService, Manifest } from "../../core/services.ts";
 import type { WorkerPool, WorkerStream } from "../../core/workers.ts";
@@ -114,7 +114,7 @@ export class Statements {
     try {
       const stream = await pool.stream(
         { op: "run", sql, params, tables: opened.tables, format },
-        { deadline_ms: limits.sql_timeout_ms, signal },
+        { deadline_ms: limits.sql_timeout_ms, signal, onProgress: endUnfit },
       );
       // Not when the body was sent: a body that nobody reads would keep the files for ever.
       stream.result.then(opened.release, opened.release);
@@ -124,6 +124,15 @@ export class Statements {
       throw error;
     }
   }
+}
+
+/**
+ * A worker that failed in a way it may not recover from reports the failure as progress and waits:
+ * to throw here ends the call with it and replaces the worker.
+ */
+function endUnfit(progress: unknown): void {
+  const failure = errorFromJson(progress);
+  if (failure !== undefined) throw failure;
 }
 
 interface Opened {

@@ -3,10 +3,10 @@ import { Value } from "@sinclair/typebox/value";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { lockDown, openEngine } from "../../core/duckdb.ts";
-import { LakehouseError } from "../../core/error.ts";
+import { errorToJson, LakehouseError } from "../../core/error.ts";
 import type { Json } from "../../core/json.ts";
 import type { WorkerHandler, WorkerIo, WorkerRole } from "../../core/workers.ts";
-import { engineError, isFatal } from "./engine-error.ts";
+import { engineError, leavesUnfit } from "./engine-error.ts";
 import { Engines } from "./engines.ts";
 import { inspectWith } from "./inspect.ts";
 import { bindParameters } from "./parameters.ts";
@@ -79,9 +79,14 @@ async function run(request: RunRequest, context: RunContext, io: WorkerIo): Prom
     });
     return { row_count, size_bytes };
   } catch (error) {
-    if (isFatal(error)) engines.drop(tables);
     const cause = error instanceof ResultCutShort ? await explain(error, statement) : error;
-    throw engineError(cause, { sql, tables, temp_path });
+    const problem = engineError(cause, { sql, tables, temp_path });
+    if (problem instanceof LakehouseError && leavesUnfit(cause, temp_path)) {
+      // The server takes this for the answer, and this process out of service.
+      io.progress(errorToJson(problem));
+      await new Promise<never>(() => {});
+    }
+    throw problem;
   } finally {
     statement?.destroySync();
   }
