@@ -22,6 +22,8 @@ export const serverSchema = Type.Object(
     token: Type.Optional(
       Type.String({
         minLength: 16,
+        // Visible characters only: nothing else gets through a header unchanged (RFC 6750 §2.1).
+        pattern: "^[!-~]+$",
         description: "Bearer token every request but /health must carry (RFC 6750).",
       }),
     ),

@@ -4,7 +4,7 @@ import { LakehouseError } from "./error.ts";
 export interface GateOptions {
   /** Undefined: no token is asked for. */
   readonly token: string | undefined;
-  /** On loopback only these Host names are answered, against DNS rebinding; undefined: any. */
+  /** On loopback only these Host names are answered, against DNS rebinding; undefined admits all. */
   readonly hosts: ReadonlySet<string> | undefined;
   /** Web origins that may call, beside the server's own. */
   readonly origins: ReadonlySet<string>;

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { v7 as uuidv7 } from "uuid";
@@ -54,11 +54,13 @@ function defaultRoot(): string {
 
 /** Someone else may have made the folder first, in a place where everybody can write. */
 async function refuseForeignFolder(root: string): Promise<void> {
-  const { uid, mode } = await stat(root);
-  if (process.getuid !== undefined && uid !== process.getuid()) {
+  const found = await lstat(root);
+  const { uid, mode } = found;
+  const mine = process.getuid === undefined || uid === process.getuid();
+  if (!mine || !found.isDirectory()) {
     throw new LakehouseError(
       "invalid_config",
-      `The scratch folder ${root} belongs to another user.`,
+      `The scratch folder ${root} is not a folder of this user.`,
       {
         hint: "Set scratch_path under [server] to a folder of your own.",
       },

@@ -1,7 +1,7 @@
 /** The candidate nearest to a misspelt word, if one is near enough to be meant; pure. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let best_distance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let best_distance = Math.min(3, Math.max(1, Math.floor(word.length / 2))) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < best_distance) {

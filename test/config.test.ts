@@ -61,7 +61,7 @@ describe("a configuration", () => {
   });
 
   test("that is not TOML says where", async () => {
-    const [problem] = await problemsOf("[server]\nbind = \n");
+    const [problem] = await problemsOf("[server]\nbind = = 1\n");
     expect(problem).toStartWith("file:2:");
   });
 

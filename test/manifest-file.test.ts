@@ -172,7 +172,7 @@ describe("a manifest file", () => {
   });
 });
 
-/** The one row of the file as any Parquet reader sees it; a null is an absent member. */
+/** The one row of the file as every Parquet reader sees it; a null is an absent member. */
 function columnsOf(bytes: Uint8Array): unknown {
   const table = tableFromIPC(readParquet(bytes).intoIPCStream());
   if (table.numRows !== 1) throw new Error(`${table.numRows} rows`);
