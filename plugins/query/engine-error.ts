@@ -63,24 +63,27 @@ export function leavesUnfit(error: unknown, temp_path: string): boolean {
 }
 
 function cleaned(message: string, context: ErrorContext, code: ErrorCode): string {
-  // The excerpt becomes a position; the advice is about settings that nobody can change here.
-  const text = message.replace(/\n+(LINE \d+: |Possible solutions:)[\s\S]*$/, "").trim();
+  const text = withoutPaths(message, context);
   // Failures inside the engine come with a stack trace.
   if (code === "internal") return `The engine failed. ${text.split("\n", 1)[0] ?? ""}`;
-  return withoutPaths(text, context);
+  return text;
 }
 
-/** Names of datasets in place of the files they are read from. */
+/**
+ * An engine's message fit for a client: names of datasets in place of the files they are read
+ * from, without the excerpt of the statement, which may hold a part of a path, and without advice
+ * about settings that nobody can change here.
+ */
 export function withoutPaths(
   text: string,
   { tables, temp_path }: Pick<ErrorContext, "tables" | "temp_path">,
 ): string {
-  let clean = text;
+  let clean = text.replace(/\n+(LINE \d+: |Possible solutions:)[\s\S]*$/, "").trim();
   for (const { name, paths } of tables) {
     for (const path of paths) clean = clean.replaceAll(path, name);
   }
-  for (const path of tables.flatMap(({ paths }) => paths)) {
-    clean = clean.replaceAll(dirname(path), "…");
+  for (const folder of tables.flatMap(({ paths }) => paths.map((path) => dirname(path)))) {
+    if (folder.length > 1) clean = clean.replaceAll(folder, "…");
   }
   return clean.replaceAll(temp_path, "…");
 }

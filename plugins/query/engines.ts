@@ -109,8 +109,8 @@ async function createView(
     await refuseMixedSchemas(connection, table);
     await connection.run(`${view}SELECT * FROM ${readParquet(table.paths)}`);
   } catch (error) {
-    if (error instanceof LakehouseError) throw error;
-    const message = withoutPaths(String(error), { tables: [table], temp_path });
+    if (error instanceof LakehouseError || !(error instanceof Error)) throw error;
+    const message = withoutPaths(error.message, { tables: [table], temp_path });
     throw new LakehouseError(
       "data_corrupt",
       `The dataset ${table.name} cannot be read as Parquet. ${message}`,

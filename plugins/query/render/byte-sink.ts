@@ -4,6 +4,9 @@ const encoder = new TextEncoder();
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 const ZERO = 0x30;
@@ -179,22 +182,25 @@ export class ByteSink {
    * a line break, and also if it is empty: an unquoted empty field is NULL.
    */
   csvField(source: Uint8Array, start: number, length: number): void {
-    const end = start + length;
+    this.reserve(length);
+    const bytes = this.bytes;
+    const begin = this.at;
     let special = length === 0;
-    for (let index = start; index < end && !special; index++) {
-      const byte = source[index];
-      special = byte === QUOTE || byte === 0x2c || byte === 0x0a || byte === 0x0d;
+    for (let index = 0; index < length && !special; index++) {
+      const byte = source[start + index] ?? 0;
+      special = byte === QUOTE || byte === COMMA || byte === LINE_FEED || byte === CARRIAGE_RETURN;
+      bytes[begin + index] = byte;
     }
-    this.reserve(length * (special ? 2 : 1) + 2);
-    if (!special) {
-      this.bytes.set(source.subarray(start, end), this.at);
-      this.at += length;
-      return;
-    }
+    if (special) this.#quoted(source, start, length);
+    else this.at = begin + length;
+  }
+
+  #quoted(source: Uint8Array, start: number, length: number): void {
+    this.reserve(length * 2 + 2);
     const bytes = this.bytes;
     let at = this.at;
     bytes[at++] = QUOTE;
-    for (let index = start; index < end; index++) {
+    for (let index = start; index < start + length; index++) {
       const byte = source[index] ?? 0;
       if (byte === QUOTE) bytes[at++] = QUOTE;
       bytes[at++] = byte;
