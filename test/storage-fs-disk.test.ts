@@ -6,6 +6,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  readlink,
   rm,
   stat,
   symlink,
@@ -72,6 +73,19 @@ describe("the folder of the objects", () => {
     expect(await readdir(join(root, "a"))).toEqual(["e"]);
     await store.delete("a/e");
     expect(await readdir(root)).toEqual([".lakehouse"]);
+  });
+
+  test("may lose a folder to a delete while a put is on its way into it", async () => {
+    for (let turn = 0; turn < 150; turn++) {
+      await store.put("a/b/old", body("x"));
+      const [, gone] = await Promise.all([
+        store.put("a/b/new", body(`turn ${turn}`)),
+        store.delete("a/b/old"),
+      ]);
+      expect(gone).toBe(true);
+      expect(await textOf(store, "a/b/new")).toBe(`turn ${turn}`);
+      expect(await store.delete("a/b/new")).toBe(true);
+    }
   });
 
   test("may be filled by hand, and shows only names it could have written", async () => {
@@ -164,6 +178,22 @@ describe("reading", () => {
       for await (const _ of object?.stream ?? []);
     })();
     await expectCode(read, "storage_failed");
+  });
+
+  test("an object that is got and never read costs nothing for long", async () => {
+    await store.put("unread", body("x"));
+    for (let turn = 0; turn < 50; turn++) await store.get("unread");
+    for (let turn = 0; turn < 20; turn++) {
+      Bun.gc(true);
+      await new Promise(setImmediate);
+    }
+    expect(await textOf(store, "unread")).toBe("x");
+    if (process.platform !== "linux") return;
+    const open = await Promise.all(
+      (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => "")),
+    );
+    // A few may still be held by the stack.
+    expect(open.filter((path) => path.endsWith("/unread")).length).toBeLessThan(10);
   });
 
   test("an object that is deleted or overwritten meanwhile is read to its end", async () => {

@@ -144,8 +144,8 @@ describe("objects over HTTP", () => {
       third_done = true;
       return response;
     });
-    // A round trip of another request: the third put had as long to overtake, and did not.
-    for (let turn = 0; turn < 20; turn++) await server.fetch("/storage/list?prefix=queue/");
+    // Each is a round trip in which the third put could have overtaken, and did not.
+    for (let turn = 0; turn < 300; turn++) await server.fetch("/storage/list?prefix=queue/");
     expect(third_done).toBe(false);
     for (const { finish } of first) finish();
     expect((await third).status).toBe(200);

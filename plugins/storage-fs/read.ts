@@ -1,5 +1,5 @@
-import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type BigIntStats, close, constants, fstat, open, read } from "node:fs";
+import { promisify } from "node:util";
 import { LakehouseError } from "../../core/error.ts";
 import type { ByteRange, ObjectInfo, StoredObject } from "../../core/storage.ts";
 import { errnoOf, onDisk } from "./errno.ts";
@@ -7,16 +7,63 @@ import { throwIfAborted } from "./spool.ts";
 
 const CHUNK_BYTES = 512 * 1024;
 
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const readFile = promisify(read);
+const statFile = promisify(fstat);
+
 /**
- * Opens for reading without following a symbolic link, and without waiting at a named pipe.
- * Undefined if there is nothing, or a link.
+ * A file open for reading. A bare descriptor and not a FileHandle, which ends the whole process when
+ * it is collected while open: an object that was got and never read must cost no more than a
+ * descriptor until then.
  */
-export async function openToRead(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "ELOOP", "ENXIO"].includes(errnoOf(error) ?? "")) return undefined;
-    throw error;
+export class ReadableFile {
+  static readonly #forgotten = new FinalizationRegistry<number>((fd) => close(fd, () => {}));
+  readonly #fd: number;
+  #reading: Promise<unknown> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+    ReadableFile.#forgotten.register(this, fd, this);
+  }
+
+  /**
+   * Without following a symbolic link, and without waiting at a named pipe. Undefined if there is
+   * nothing, or a link.
+   */
+  static async open(path: string): Promise<ReadableFile | undefined> {
+    try {
+      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+      return new ReadableFile(await openFile(path, flags));
+    } catch (error) {
+      if (["ENOENT", "ENOTDIR", "ELOOP", "ENXIO"].includes(errnoOf(error) ?? "")) return undefined;
+      throw error;
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  async stat(): Promise<BigIntStats> {
+    return statFile(this.#fd, { bigint: true });
+  }
+
+  /** Fewer bytes than asked for only near the end; none at the end. One read at a time. */
+  async read(at: number, length: number): Promise<Uint8Array> {
+    const buffer = Buffer.allocUnsafeSlow(length);
+    const reading = readFile(this.#fd, buffer, 0, length, at);
+    this.#reading = reading;
+    const { bytesRead } = await reading;
+    return buffer.subarray(0, bytesRead);
+  }
+
+  /** After a read under way: its descriptor may mean another file as soon as it is closed. */
+  async close(): Promise<void> {
+    ReadableFile.#forgotten.unregister(this);
+    this.#closing ??= Promise.allSettled([this.#reading]).then(() => closeFile(this.#fd));
+    await this.#closing;
   }
 }
 
@@ -42,27 +89,25 @@ export function extentOf(
  * failure, and on abort. Not a generator: one that was never started would never close its file.
  */
 export function fileObject(
-  file: FileHandle,
+  file: ReadableFile,
   info: ObjectInfo,
   extent: { readonly offset: number; readonly length: number },
   signal: AbortSignal | undefined,
 ): StoredObject {
   let at = extent.offset;
   let left = extent.length;
-  let closing: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    signal?.removeEventListener("abort", onAbort);
-    closing ??= file.close();
-    await closing;
-  };
   // A failed close of a file that was only read loses nothing.
-  const onAbort = (): void => void close().catch(() => {});
+  const onAbort = (): void => void file.close().catch(() => {});
+  const release = async (): Promise<void> => {
+    signal?.removeEventListener("abort", onAbort);
+    await file.close();
+  };
   signal?.addEventListener("abort", onAbort, { once: true });
 
   const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
     try {
       throwIfAborted(signal);
-      if (left > 0 && closing === undefined) {
+      if (left > 0 && !file.closed) {
         const chunk = await readChunk(file, at, Math.min(left, CHUNK_BYTES), info);
         throwIfAborted(signal);
         at += chunk.length;
@@ -70,16 +115,16 @@ export function fileObject(
         return { done: false, value: chunk };
       }
     } catch (error) {
-      await close();
+      await release();
       throw error;
     }
-    await close();
+    await release();
     return { done: true, value: undefined };
   };
   const iterator: AsyncIterator<Uint8Array, undefined> = {
     next,
     async return() {
-      await close();
+      await release();
       return { done: true, value: undefined };
     },
   };
@@ -87,14 +132,13 @@ export function fileObject(
 }
 
 async function readChunk(
-  file: FileHandle,
+  file: ReadableFile,
   at: number,
   length: number,
   info: ObjectInfo,
 ): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(length);
-  const { bytesRead } = await onDisk("reading an object", () => file.read(buffer, 0, length, at));
-  if (bytesRead > 0) return buffer.subarray(0, bytesRead);
+  const chunk = await onDisk("reading an object", () => file.read(at, length));
+  if (chunk.length > 0) return chunk;
   throw new LakehouseError(
     "storage_failed",
     `The file of ${info.key} ends at ${at} of ${info.size_bytes} bytes.`,

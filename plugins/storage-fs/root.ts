@@ -69,9 +69,8 @@ export async function openRoot(options: RootOptions): Promise<Root> {
   }
 }
 
-export async function closeRoot({ lock, session, stamps }: Root): Promise<void> {
+export async function closeRoot({ lock, session }: Root): Promise<void> {
   await lock.close();
-  await stamps.close();
   await session.end();
 }
 
@@ -93,7 +92,10 @@ async function start(path: string, home: string, options: RootOptions): Promise<
       const session = await Session.start(`${home}/sessions`);
       try {
         const encode_case = await layoutOf(path, home, session, options.encode_case);
-        const stamps = await Stamps.open(`${home}/mark`);
+        const mark_path = `${home}/mark`;
+        // Without truncating it: its time is what it is for.
+        await (await open(mark_path, "a")).close();
+        const stamps = new Stamps(mark_path);
         return { tree: new Tree(path, { encode_case }), lock, session, stamps, swept };
       } catch (error) {
         await session.end();

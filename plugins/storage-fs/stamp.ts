@@ -1,5 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, stat, utimes } from "node:fs/promises";
 import type { ObjectInfo } from "../../core/storage.ts";
 
 /**
@@ -13,17 +13,13 @@ import type { ObjectInfo } from "../../core/storage.ts";
  * it removes. All three happen under the lock of the root.
  */
 export class Stamps {
-  readonly #mark: FileHandle;
+  readonly #mark_path: string;
   #last_us = 0;
   #remembering: Promise<unknown> = Promise.resolve();
 
-  private constructor(mark: FileHandle) {
-    this.#mark = mark;
-  }
-
   /** `mark_path`: an empty file whose modification time is the mark. */
-  static async open(mark_path: string): Promise<Stamps> {
-    return new Stamps(await open(mark_path, "a"));
+  constructor(mark_path: string) {
+    this.#mark_path = mark_path;
   }
 
   /** A stamp for bytes that are about to be written: now, and never the same twice. */
@@ -34,7 +30,7 @@ export class Stamps {
 
   /** No version that was ever removed has a later stamp. Under the lock. */
   async mark(): Promise<number> {
-    return stampOf(await this.#mark.stat({ bigint: true }));
+    return stampOf(await stat(this.#mark_path, { bigint: true }));
   }
 
   /** Raises the mark to the stamp of a version that is about to be removed. Under the lock. */
@@ -44,15 +40,13 @@ export class Stamps {
     const before = this.#remembering;
     const raise = async (): Promise<void> => {
       await before;
-      if (stamp_us > (await this.mark())) await setStamp(this.#mark, stamp_us);
+      if (stamp_us > (await this.mark())) {
+        await utimes(this.#mark_path, secondsOf(stamp_us), secondsOf(stamp_us));
+      }
     };
     const raised = raise();
     this.#remembering = raised.catch(() => {});
     await raised;
-  }
-
-  async close(): Promise<void> {
-    await this.#mark.close();
   }
 }
 
@@ -69,13 +63,16 @@ export function stampOf(stats: BigIntStats): number {
   return Number(stats.mtimeNs / 1000n);
 }
 
-/**
- * Half a microsecond is added because times pass through a double of seconds, whose steps today are
- * a quarter of a microsecond: rounded down again, every whole microsecond comes back.
- */
 export async function setStamp(file: FileHandle, stamp_us: number): Promise<void> {
-  const seconds = (stamp_us + 0.5) / 1e6;
-  await file.utimes(seconds, seconds);
+  await file.utimes(secondsOf(stamp_us), secondsOf(stamp_us));
+}
+
+/**
+ * Times pass through a double of seconds, whose steps today are a quarter of a microsecond. With
+ * half a microsecond added, every whole microsecond comes back when it is rounded down again.
+ */
+function secondsOf(stamp_us: number): number {
+  return (stamp_us + 0.5) / 1e6;
 }
 
 /** What a file says about the object in it. */

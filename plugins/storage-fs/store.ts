@@ -1,5 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import { type FileHandle, lstat, rename, rm, unlink } from "node:fs/promises";
+import { lstat, rename, rm, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { LakehouseError } from "../../core/error.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "../../core/storage.ts";
 import { syncFolder } from "./durable.ts";
 import { isAbsent, onDisk, orAbsent } from "./errno.ts";
-import { extentOf, fileObject, openToRead } from "./read.ts";
+import { extentOf, fileObject, ReadableFile } from "./read.ts";
 import { closeRoot, openRoot, type Root, type RootOptions } from "./root.ts";
 import { spool, type Spooled, throwIfAborted } from "./spool.ts";
 import { infoOf, laterThan, setStamp } from "./stamp.ts";
@@ -77,7 +77,7 @@ export class FsStore implements ObjectStore {
     const file = await onDisk("reading an object", () => this.#openObject(key));
     if (file === undefined) return undefined;
     try {
-      const stats = await onDisk("reading an object", () => file.stat({ bigint: true }));
+      const stats = await onDisk("reading an object", () => file.stat());
       const info = infoOf(key, stats);
       return fileObject(file, info, extentOf(info, range), signal);
     } catch (error) {
@@ -135,18 +135,18 @@ export class FsStore implements ObjectStore {
     return found?.stats;
   }
 
-  async #openObject(key: string): Promise<FileHandle | undefined> {
+  async #openObject(key: string): Promise<ReadableFile | undefined> {
     const { tree } = this.#opened();
     const { folder, path } = tree.plainPath(key);
     // Nearly always this is all it takes; both at once, since each is a trip to the thread pool.
-    const [real, file] = await Promise.all([isRealFolder(folder), openToRead(path)]);
+    const [real, file] = await Promise.all([isRealFolder(folder), ReadableFile.open(path)]);
     if (file === undefined || (real && (await file.stat()).isFile())) {
       if (file !== undefined) return file;
     } else {
       await file.close();
     }
     const { found } = await tree.look(key);
-    return found === undefined ? undefined : openToRead(found.path);
+    return found === undefined ? undefined : ReadableFile.open(found.path);
   }
 
   #opened(): Root {
