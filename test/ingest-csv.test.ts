@@ -285,6 +285,15 @@ describe("a bad upload", () => {
     });
   });
 
+  test("that takes longer to convert than it may is stopped", async () => {
+    await using server = await startServer({ limits: { ingest_timeout_ms: 1 } });
+    await assertProblem(await upload(server, "?name=x", SALES), {
+      status: 408,
+      code: "deadline_exceeded",
+    });
+    expect(await spools(server)).toEqual([]);
+  });
+
   test("beyond a limit is refused, and the next one within it is not", async () => {
     await using server = await startServer({
       limits: { upload_bytes: 64 * 1024, dataset_columns: 3, cell_bytes: 1024 * 1024 },
