@@ -19,7 +19,10 @@ export interface CodecInput {
   readonly onProgress?: ((progress: unknown) => void) | undefined;
 }
 
-/** What a codec made of it: a Parquet file at `output_path`, with field ids as in `columns`. */
+/**
+ * What a codec made of it: a Parquet file at `output_path`, its columns in the order of `columns`.
+ * Field ids are those of `columns`, but for a file that came as Parquet and is kept as it is.
+ */
 export interface CodecOutput {
   readonly columns: readonly Column[];
   readonly row_count: number;
@@ -40,11 +43,31 @@ export interface Codec {
   /** Changes whenever the same bytes and options could give other Parquet: part of object keys. */
   readonly version: string;
   /** The options, one spelling per meaning. Throws `invalid_request` for one it does not know. */
+  /** Tells a file of this format by its first eight bytes, where nobody said what it is. */
+  recognizes?(head: Uint8Array): boolean;
   canonicalOptions(options: Readonly<Record<string, string>>): Json;
   convert(input: CodecInput): Promise<CodecOutput>;
 }
 
-/** The formats the enabled plugins can read. */
+/** A reversible coding around a file of any format (RFC 9110 §8.4.1): gzip, zstd. */
+export interface ContentCoding {
+  /** The token in `Content-Encoding`, lower case, and other spellings of it. */
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** Of files in this coding when nothing else is said of them: `application/gzip`. */
+  readonly media_types: readonly string[];
+  /** Lower case, with the dot: `.gz`. */
+  readonly suffixes: readonly string[];
+  /** What everything in this coding begins with. */
+  readonly magic: Uint8Array;
+  /**
+   * The bytes before they were coded, as they arrive and in bounded memory. Throws
+   * `invalid_content_coding` if they are damaged, end early, or something else follows them.
+   */
+  decode(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
+}
+
+/** The formats the enabled plugins can read, and the codings they can be wrapped in. */
 export class CodecRegistry {
   readonly #codecs: Codec[] = [];
 
@@ -52,6 +75,7 @@ export class CodecRegistry {
   register(codec: Codec): void {
     for (const other of this.#codecs) {
       const shared =
+  readonly #codings: ContentCoding[] = [];
         other.format === codec.format
           ? codec.format
           : (codec.media_types.find((type) => other.media_types.includes(type)) ??
@@ -75,6 +99,26 @@ export class CodecRegistry {
     const type = media_type?.split(";", 1)[0]?.trim().toLowerCase();
     const name = file_name?.toLowerCase() ?? "";
     return (
+  /** Throws `invalid_config` if another coding claims a name, a media type or a suffix. */
+  registerCoding(coding: ContentCoding): void {
+    const claims = (each: ContentCoding): readonly string[] => [
+      each.name,
+      ...each.aliases,
+      ...each.media_types,
+      ...each.suffixes,
+    ];
+    const taken = this.#codings.flatMap(claims);
+    const shared = claims(coding).find((claim) => taken.includes(claim));
+    if (shared !== undefined) {
+      throw new LakehouseError("invalid_config", `Two content codings claim ${shared}.`);
+    }
+    this.#codings.push(coding);
+  }
+
+  codings(): readonly ContentCoding[] {
+    return this.#codings;
+  }
+
       this.#codecs.find((codec) => type !== undefined && codec.media_types.includes(type)) ??
       this.#codecs.find((codec) => codec.suffixes.some((suffix) => name.endsWith(suffix)))
     );

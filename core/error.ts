@@ -13,6 +13,12 @@ export const errorTable = {
   invalid_key: { status: 400, title: "The object key breaks the key rules" },
   invalid_fingerprint: { status: 400, title: "The schema fingerprint is missing or empty" },
   invalid_csv: { status: 400, title: "The file cannot be read as CSV without losing something" },
+  invalid_json_lines: {
+    status: 400,
+    title: "The file cannot be read as JSON Lines without losing something",
+  },
+  invalid_parquet: { status: 400, title: "The file cannot be read as Parquet" },
+  invalid_content_coding: { status: 400, title: "The compressed body is damaged or incomplete" },
   invalid_multipart: { status: 400, title: "The multipart body is malformed or incomplete" },
   invalid_sql: { status: 400, title: "The SQL statement failed" },
   sql_not_allowed: { status: 400, title: "This kind of SQL is not served" },

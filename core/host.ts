@@ -152,6 +152,7 @@ async function setupAll(
       services.provide(token, value);
     }
     for (const codec of running.codecs ?? []) codecs.register(codec);
+    for (const coding of running.content_codings ?? []) codecs.registerCoding(coding);
     started.push({ name: plugin.name, running });
   }
   return { started, services };

@@ -1,7 +1,7 @@
 import type { Static, TObject } from "@sinclair/typebox";
 import type { AnyElysia } from "elysia";
 import type { Clock } from "./clock.ts";
-import type { Codec, CodecRegistry } from "./codec.ts";
+import type { Codec, CodecRegistry, ContentCoding } from "./codec.ts";
 import type { PluginHooks } from "./hooks.ts";
 import type { Limits } from "./limits.ts";
 import type { Logger } from "./log.ts";
@@ -37,6 +37,7 @@ export interface Running<P extends Provides> {
   readonly routes?: AnyElysia;
   readonly services: Provided<P>;
   readonly codecs?: readonly Codec[];
+  readonly content_codings?: readonly ContentCoding[];
   /** I/O happens here: after every `setup`, in start order, before the server listens. */
   readonly ready?: () => Promise<void>;
   /** In reverse start order, with a deadline; also after a failed start. */
