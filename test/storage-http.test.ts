@@ -189,6 +189,32 @@ describe("conditions (RFC 9110 §13)", () => {
   });
 });
 
+const on_linux = process.platform === "linux";
+const why_unmeasured = on_linux ? "" : " (skipped: only Linux tells the peak memory of a process)";
+const testOnLinux = on_linux ? test : test.skip;
+
+async function peakBytes(): Promise<number> {
+  const status = await Bun.file(`/proc/${server.pid}/status`).text();
+  return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1]) * 1024;
+}
+
+testOnLinux(
+  `large uploads and downloads take bounded memory${why_unmeasured}`,
+  async () => {
+    const before_bytes = await peakBytes();
+    const chunk = patternBytes(MIB, 12);
+    async function* upload(): AsyncGenerator<Uint8Array> {
+      for (let sent = 0; sent < 256; sent++) yield await Promise.resolve(chunk);
+    }
+    expect(await okJson(await put("memory/large", upload()))).toMatchObject({ Size: 256 * MIB });
+    let received_bytes = 0;
+    for await (const part of (await get("memory/large")).body ?? []) received_bytes += part.length;
+    expect(received_bytes).toBe(256 * MIB);
+    expect((await peakBytes()) - before_bytes).toBeLessThan(128 * MIB);
+  },
+  30_000,
+);
+
 describe("connections that break", () => {
   test("an upload that is cut off stores nothing", async () => {
     const tails = [

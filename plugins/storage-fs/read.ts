@@ -1,16 +1,17 @@
-import { type BigIntStats, close, constants, fstat, open, read } from "node:fs";
+import { type BigIntStats, close, constants, fstatSync, open, read, readlinkSync } from "node:fs";
 import { promisify } from "node:util";
 import { LakehouseError } from "../../core/error.ts";
 import type { ByteRange, ObjectInfo, StoredObject } from "../../core/storage.ts";
 import { errnoOf, onDisk } from "./errno.ts";
 import { throwIfAborted } from "./spool.ts";
+import { isRealFolder } from "./tree.ts";
 
-const CHUNK_BYTES = 512 * 1024;
+/** Large enough to be worth a trip to the thread pool; a reader holds two of them. */
+const CHUNK_BYTES = 1024 * 1024;
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
 const readFile = promisify(read);
-const statFile = promisify(fstat);
 
 /**
  * A file open for reading. A bare descriptor and not a FileHandle, which ends the whole process when
@@ -46,8 +47,28 @@ export class ReadableFile {
     return this.#closing !== undefined;
   }
 
-  async stat(): Promise<BigIntStats> {
-    return statFile(this.#fd, { bigint: true });
+  /**
+   * Whether the path leads here through real folders only. Linux tells where an open file is, which
+   * also leaves no moment in which a folder could become a link.
+   */
+  async isReally({
+    folder,
+    path,
+  }: {
+    readonly folder: string;
+    readonly path: string;
+  }): Promise<boolean> {
+    try {
+      const real = readlinkSync(`/proc/self/fd/${this.#fd}`);
+      return real === path || real === `${path} (deleted)`;
+    } catch {
+      return isRealFolder(folder);
+    }
+  }
+
+  /** Synchronous: of an open file of a local disk it is in memory, and a trip costs more. */
+  stat(): BigIntStats {
+    return fstatSync(this.#fd, { bigint: true });
   }
 
   /** Fewer bytes than asked for only near the end; none at the end. One read at a time. */
@@ -96,35 +117,43 @@ export function fileObject(
 ): StoredObject {
   let at = extent.offset;
   let left = extent.length;
-  // A failed close of a file that was only read loses nothing.
-  const onAbort = (): void => void file.close().catch(() => {});
-  const release = async (): Promise<void> => {
-    signal?.removeEventListener("abort", onAbort);
-    await file.close();
+  let ahead: Promise<Uint8Array> | undefined;
+  const release = (): void => {
+    signal?.removeEventListener("abort", release);
+    // Not waited for, and a failure loses nothing: it was only read.
+    file.close().catch(() => {});
   };
-  signal?.addEventListener("abort", onAbort, { once: true });
+  signal?.addEventListener("abort", release, { once: true });
 
+  /** The next chunk starts to be read while the reader is busy with this one. */
   const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
     try {
       throwIfAborted(signal);
-      if (left > 0 && !file.closed) {
-        const chunk = await readChunk(file, at, Math.min(left, CHUNK_BYTES), info);
-        throwIfAborted(signal);
-        at += chunk.length;
-        left -= chunk.length;
-        return { done: false, value: chunk };
+      if (left === 0 || file.closed) {
+        release();
+        return { done: true, value: undefined };
       }
+      const value = await (ahead ?? readChunk(file, at, Math.min(left, CHUNK_BYTES), info));
+      throwIfAborted(signal);
+      at += value.length;
+      left -= value.length;
+      if (left === 0) {
+        release();
+      } else {
+        ahead = readChunk(file, at, Math.min(left, CHUNK_BYTES), info);
+        // It is the next call that fails by it.
+        ahead.catch(() => {});
+      }
+      return { done: false, value };
     } catch (error) {
-      await release();
+      release();
       throw error;
     }
-    await release();
-    return { done: true, value: undefined };
   };
   const iterator: AsyncIterator<Uint8Array, undefined> = {
     next,
     async return() {
-      await release();
+      release();
       return { done: true, value: undefined };
     },
   };

@@ -94,17 +94,19 @@ async function* untilAborted(
     yield* stream;
     return;
   }
-  const aborted = Promise.withResolvers<never>();
-  // Raced below, but maybe not at the moment it fires.
-  aborted.promise.catch(() => {});
-  const onAbort = (): void => aborted.reject(abortError(signal));
+  let fail: ((error: LakehouseError) => void) | undefined;
+  const onAbort = (): void => fail?.(abortError(signal));
   signal.addEventListener("abort", onAbort, { once: true });
   const source = stream[Symbol.asyncIterator]();
   let ended = false;
   try {
     for (;;) {
       throwIfAborted(signal);
-      const step = await Promise.race([source.next(), aborted.promise]);
+      // Not Promise.race with one promise for the abort: it would hold every chunk until the end.
+      const step = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+        fail = reject;
+        source.next().then(resolve, reject);
+      });
       if (step.done === true) {
         ended = true;
         return;

@@ -20,7 +20,6 @@ import { extentOf, fileObject, ReadableFile } from "./read.ts";
 import { closeRoot, openRoot, type Root, type RootOptions } from "./root.ts";
 import { spool, type Spooled, throwIfAborted } from "./spool.ts";
 import { infoOf, laterThan, setStamp } from "./stamp.ts";
-import { isRealFolder } from "./tree.ts";
 import { walk } from "./walk.ts";
 
 /** Also the most S3 gives in one page, so that callers meet the same pages everywhere. */
@@ -77,8 +76,7 @@ export class FsStore implements ObjectStore {
     const file = await onDisk("reading an object", () => this.#openObject(key));
     if (file === undefined) return undefined;
     try {
-      const stats = await onDisk("reading an object", () => file.stat());
-      const info = infoOf(key, stats);
+      const info = infoOf(key, file.stat());
       return fileObject(file, info, extentOf(info, range), signal);
     } catch (error) {
       await file.close();
@@ -137,12 +135,11 @@ export class FsStore implements ObjectStore {
 
   async #openObject(key: string): Promise<ReadableFile | undefined> {
     const { tree } = this.#opened();
-    const { folder, path } = tree.plainPath(key);
-    // Nearly always this is all it takes; both at once, since each is a trip to the thread pool.
-    const [real, file] = await Promise.all([isRealFolder(folder), ReadableFile.open(path)]);
-    if (file === undefined || (real && (await file.stat()).isFile())) {
-      if (file !== undefined) return file;
-    } else {
+    const plain = tree.plainPath(key);
+    // Nearly always this is all it takes.
+    const file = await ReadableFile.open(plain.path);
+    if (file !== undefined) {
+      if (file.stat().isFile() && (await file.isReally(plain))) return file;
       await file.close();
     }
     const { found } = await tree.look(key);

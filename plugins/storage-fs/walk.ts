@@ -2,7 +2,7 @@ import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { checkKey } from "../../core/storage.ts";
 import { orAbsent } from "./errno.ts";
-import { CONTINUED_MARK, type NameRules, namesOf, segmentOf, TWIN_MARK } from "./names.ts";
+import { CONTINUED_MARK, isPlain, type NameRules, namesOf, segmentOf, TWIN_MARK } from "./names.ts";
 import type { Tree } from "./tree.ts";
 
 /** An object as a folder shows it. */
@@ -13,18 +13,19 @@ export interface Listed {
 
 interface Entry {
   /**
-   * The bytes of the whole key as one character each, with a `/` at the end for a folder: strings
-   * of bytes compare natively, and in the order of the listing, where JavaScript's own order of
-   * strings is that of UTF-16 units.
+   * The bytes of the segment as one character each, with a `/` at the end for a folder: strings of
+   * bytes compare natively, and in the order of the listing, where JavaScript's own order of strings
+   * is that of UTF-16 units.
    */
   readonly order: string;
-  readonly key: string;
+  readonly segment: string;
   readonly path: string;
   readonly is_folder: boolean;
 }
 
 interface Walk {
   readonly rules: NameRules;
+  /** As bytes, see `Entry.order`. */
   readonly prefix: string;
   readonly after: string;
   readonly limit: number;
@@ -32,7 +33,7 @@ interface Walk {
 }
 
 /** Names handled in one go before the event loop gets its turn. */
-const SLICE = 4096;
+const SLICE = 2048;
 
 /**
  * The first `limit` objects with the prefix after the key, in order. Only folders that can hold
@@ -45,8 +46,6 @@ export async function walk(
   limit: number,
 ): Promise<readonly Listed[]> {
   const base = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-  const folder = await startOf(tree, base);
-  if (folder === undefined) return [];
   const state: Walk = {
     rules: tree.rules,
     prefix: bytesOf(prefix),
@@ -54,7 +53,10 @@ export async function walk(
     limit,
     found: [],
   };
-  await visit(state, folder, base);
+  const bytes = bytesOf(base);
+  if (state.after > bytes && !state.after.startsWith(bytes)) return [];
+  const folder = await startOf(tree, base);
+  if (folder !== undefined) await visit(state, folder, base);
   return state.found;
 }
 
@@ -67,28 +69,47 @@ async function startOf(tree: Tree, base: string): Promise<string | undefined> {
 }
 
 async function visit(state: Walk, folder: string, base: string): Promise<void> {
-  for (let floor = state.after; ;) {
-    const { entries, cut } = await smallest(state, folder, base, floor);
-    for (const entry of entries) {
+  const bytes = bytesOf(base);
+  // What prefix and after ask of the names in this folder.
+  const prefix = state.prefix.slice(bytes.length);
+  const after = state.after.startsWith(bytes) ? state.after.slice(bytes.length) : "";
+  for (let floor: string | undefined; ;) {
+    const matters = matcher(prefix, after, floor);
+    const wanted = state.limit - state.found.length;
+    const { entries, cut } = await smallest(state.rules, folder, wanted, matters);
+    for (const { segment, path, is_folder } of entries) {
       if (state.found.length >= state.limit) return;
-      if (entry.is_folder) await visit(state, entry.path, `${entry.key}/`);
-      else if (isKey(entry.key)) state.found.push({ key: entry.key, path: entry.path });
+      const key = base + segment;
+      if (is_folder) await visit(state, path, `${key}/`);
+      else if (isKey(key)) state.found.push({ key, path });
     }
-    const last = entries.at(-1);
     // What was cut off is needed after all if folders among the entries held nothing.
-    if (!cut || last === undefined) return;
-    floor = last.order;
+    if (!cut) return;
+    floor = entries.at(-1)?.order;
   }
 }
 
-/** The entries of a folder after the floor: as many of the smallest as the page still wants. */
+/** Whether an entry, or any key below it, has the prefix and comes after `after` and the floor. */
+function matcher(
+  prefix: string,
+  after: string,
+  floor: string | undefined,
+): (order: string, is_folder: boolean) => boolean {
+  return (order, is_folder) => {
+    if (!order.startsWith(prefix) && !(is_folder && prefix.startsWith(order))) return false;
+    if (floor !== undefined && order <= floor) return false;
+    // Keys below a folder come after the folder's own order; `after` may be one of them.
+    return order > after || (is_folder && after.startsWith(order));
+  };
+}
+
+/** The entries of a folder that matter: as many of the smallest as the page still wants. */
 async function smallest(
-  state: Walk,
+  rules: NameRules,
   folder: string,
-  base: string,
-  floor: string,
+  wanted: number,
+  matters: (order: string, is_folder: boolean) => boolean,
 ): Promise<{ readonly entries: readonly Entry[]; readonly cut: boolean }> {
-  const wanted = state.limit - state.found.length;
   let entries: Entry[] = [];
   let ceiling: string | undefined;
   const trim = (): void => {
@@ -97,52 +118,43 @@ async function smallest(
     entries = entries.slice(0, wanted);
     ceiling = entries.at(-1)?.order;
   };
-  await eachEntry(state.rules, folder, base, [], (entry) => {
-    if (!matters(state, entry, floor)) return;
-    if (ceiling !== undefined && entry.order > ceiling) return;
-    entries.push(entry);
-    if (entries.length >= 4 * wanted + SLICE) trim();
+  await eachName(rules, folder, [], (segment, is_folder, parent, name) => {
+    const order = is_folder ? `${bytesOf(segment)}/` : bytesOf(segment);
+    if ((ceiling !== undefined && order > ceiling) || !matters(order, is_folder)) return;
+    entries.push({ order, segment, path: `${parent}/${name}`, is_folder });
+    if (entries.length >= 2 * wanted + SLICE) trim();
   });
   trim();
   return { entries, cut: ceiling !== undefined };
 }
 
-/** Whether the entry, or any key below it, has the prefix and comes after the floor. */
-function matters({ prefix, after }: Walk, { order, is_folder }: Entry, floor: string): boolean {
-  if (!order.startsWith(prefix) && !(is_folder && prefix.startsWith(order))) return false;
-  if (order > floor) return true;
-  // Keys below a folder come after the folder's own order; `after` may be one of them.
-  return is_folder && floor === after && after.startsWith(order);
-}
-
 /**
- * Takes every entry of a folder, in no order, with long names put together from the folders they
- * are cut into. A folder that is gone has none.
+ * Takes every name of a folder, in no order, with long ones put together from the folders they are
+ * cut into. A folder that is gone has none.
  */
-async function eachEntry(
+async function eachName(
   rules: NameRules,
   folder: string,
-  base: string,
   pieces: readonly string[],
-  take: (entry: Entry) => void,
+  take: (segment: string, is_folder: boolean, parent: string, name: string) => void,
 ): Promise<void> {
   let handled = 0;
   for (const item of (await orAbsent(readdir(folder, { withFileTypes: true }))) ?? []) {
     if (++handled % SLICE === 0) await new Promise(setImmediate);
-    const path = `${folder}/${item.name}`;
-    const name = item.name.endsWith(TWIN_MARK) ? item.name.slice(0, -1) : item.name;
-    const type = typeOf(item) ?? typeOf(await orAbsent(lstat(path)));
+    const { name } = item;
+    const type = typeOf(item) ?? typeOf(await orAbsent(lstat(`${folder}/${name}`)));
     if (type === undefined) continue;
-    if (type === "folder" && name.endsWith(CONTINUED_MARK)) {
-      const piece = name.slice(0, -CONTINUED_MARK.length);
-      await eachEntry(rules, path, base, [...pieces, piece], take);
+    const unmarked = name.endsWith(TWIN_MARK) ? name.slice(0, -1) : name;
+    if (type === "folder" && unmarked.endsWith(CONTINUED_MARK)) {
+      const piece = unmarked.slice(0, -CONTINUED_MARK.length);
+      await eachName(rules, `${folder}/${name}`, [...pieces, piece], take);
       continue;
     }
-    const segment = segmentOf([...pieces, name], rules);
-    if (segment === undefined) continue;
-    const key = base + segment;
-    const is_folder = type === "folder";
-    take({ order: bytesOf(is_folder ? `${key}/` : key), key, path, is_folder });
+    const segment =
+      pieces.length === 0 && isPlain(unmarked, rules)
+        ? unmarked
+        : segmentOf([...pieces, unmarked], rules);
+    if (segment !== undefined) take(segment, type === "folder", folder, name);
   }
 }
 
