@@ -2,12 +2,11 @@ import { LakehouseError } from "./error.ts";
 import type { Json } from "./json.ts";
 import type { Column } from "./services.ts";
 
-/** A finished upload, on local disk, hashed while it arrived. */
+/** An upload on local disk. */
 export interface CodecInput {
   readonly path: string;
-  readonly size_bytes: number;
-  /** Hex. */
-  readonly sha256: string;
+  /** Exists when the file at `path` is whole; for a codec that `follows`, it may still be arriving. */
+  readonly done_path: string;
   /** Where the Parquet file must be written; does not exist yet. */
   readonly output_path: string;
   /** An empty folder of this conversion, for whatever else it writes; the caller removes it. */
@@ -26,6 +25,10 @@ export interface CodecInput {
 export interface CodecOutput {
   readonly columns: readonly Column[];
   readonly row_count: number;
+  /** Of the Parquet file. */
+  readonly size_bytes: number;
+  /** Hex, of the Parquet file. */
+  readonly sha256: string;
   /** What it saw and why it chose the types, for people. */
   readonly report: Json;
   /** Sentences that belong into every answer, for example that the encoding had to be guessed. */
@@ -40,12 +43,14 @@ export interface Codec {
   readonly media_types: readonly string[];
   /** Lower case, with the dot: `.csv`. */
   readonly suffixes: readonly string[];
+  /** Tells a file of this format by its first eight bytes, where nobody said what it is. */
+  recognizes?(head: Uint8Array): boolean;
   /** Changes whenever the same bytes and options could give other Parquet: part of object keys. */
   readonly version: string;
   /** The options, one spelling per meaning. Throws `invalid_request` for one it does not know. */
-  /** Tells a file of this format by its first eight bytes, where nobody said what it is. */
-  recognizes?(head: Uint8Array): boolean;
   canonicalOptions(options: Readonly<Record<string, string>>): Json;
+  /** It can begin before the upload has ended: it reads on as bytes arrive. */
+  readonly follows?: boolean;
   convert(input: CodecInput): Promise<CodecOutput>;
 }
 
@@ -70,12 +75,12 @@ export interface ContentCoding {
 /** The formats the enabled plugins can read, and the codings they can be wrapped in. */
 export class CodecRegistry {
   readonly #codecs: Codec[] = [];
+  readonly #codings: ContentCoding[] = [];
 
   /** Throws `invalid_config` if another codec claims the format, a media type or a suffix. */
   register(codec: Codec): void {
     for (const other of this.#codecs) {
       const shared =
-  readonly #codings: ContentCoding[] = [];
         other.format === codec.format
           ? codec.format
           : (codec.media_types.find((type) => other.media_types.includes(type)) ??
@@ -94,11 +99,6 @@ export class CodecRegistry {
     return this.#codecs;
   }
 
-  /** By media type, else by the file name's suffix, else undefined. */
-  find(media_type: string | undefined, file_name: string | undefined): Codec | undefined {
-    const type = media_type?.split(";", 1)[0]?.trim().toLowerCase();
-    const name = file_name?.toLowerCase() ?? "";
-    return (
   /** Throws `invalid_config` if another coding claims a name, a media type or a suffix. */
   registerCoding(coding: ContentCoding): void {
     const claims = (each: ContentCoding): readonly string[] => [
@@ -119,6 +119,11 @@ export class CodecRegistry {
     return this.#codings;
   }
 
+  /** By media type, else by the file name's suffix, else undefined. */
+  find(media_type: string | undefined, file_name: string | undefined): Codec | undefined {
+    const type = media_type?.split(";", 1)[0]?.trim().toLowerCase();
+    const name = file_name?.toLowerCase() ?? "";
+    return (
       this.#codecs.find((codec) => type !== undefined && codec.media_types.includes(type)) ??
       this.#codecs.find((codec) => codec.suffixes.some((suffix) => name.endsWith(suffix)))
     );

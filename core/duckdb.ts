@@ -40,17 +40,22 @@ export async function openEngine(options: EngineOptions): Promise<DuckDBInstance
  * other file, no network and no extension, and no statement can widen that. Time zone UTC.
  *
  * The order matters: `allowed_paths` can only be set while external access is on, and whatever is
- * not set before `lock_configuration` stays open. Paths are files, never folders: an allowed
- * folder could be listed and written to; `COPY … TO` one of them needs `USE_TMP_FILE false`, or it
+ * not set before `lock_configuration` stays open. An allowed folder can be listed and written to,
+ * so it is only for statements of our own over files of one request; `COPY … TO` one of them needs `USE_TMP_FILE false`, or it
  * writes to a neighbour first. Throws if a file outside can still be read.
  */
 export async function lockDown(
   connection: DuckDBConnection,
   allowed_paths: readonly string[],
+  allowed_folders: readonly string[] = [],
 ): Promise<void> {
   // GLOBAL, or a later connection of this engine would be back at the machine's zone.
   await connection.run("SET GLOBAL TimeZone = 'UTC'");
   await connection.run(`SET allowed_paths = [${allowed_paths.map(sqlLiteral).join(", ")}]`);
+  if (allowed_folders.length > 0) {
+    const folders = allowed_folders.map((folder) => sqlLiteral(`${folder}/`));
+    await connection.run(`SET allowed_directories = [${folders.join(", ")}]`);
+  }
   await connection.run("SET enable_external_access = false");
   await connection.run("SET lock_configuration = true");
   await assertLocked(connection);

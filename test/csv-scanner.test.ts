@@ -41,7 +41,7 @@ describe("a record", () => {
     const one = await scanText("1\n\n3\n\n\n", 1);
     expect(one.scan).toMatchObject({ row_count: 3, blank_count: 2 });
     expect(one.scan.columns[0]?.empty_count).toBe(1);
-    expect(one.plain).toBe("1,\n,\n3,\n,\n,\n");
+    expect(one.plain).toBe("1,\n,\n3,\n");
   });
 
   test("longer than the limit is refused with its line", () => {

@@ -15,7 +15,7 @@ afterAll(() => rm(scratch, { recursive: true, force: true }));
 const BOUNDARY = "----boundary";
 
 interface Received {
-  readonly label: UploadLabel;
+  readonly label: UploadLabel | undefined;
   readonly text: string;
   readonly size_bytes: number;
   readonly sha256: string;
@@ -43,9 +43,15 @@ async function receive(
     body: stream,
     headers: { "content-type": type },
   });
-  const label = await receiveUpload(request, spool, limit_bytes);
-  const { path, ...rest } = await spool.finish();
-  return { label, text: await readFile(path, "utf8"), ...rest };
+  let label: UploadLabel | undefined;
+  await receiveUpload(request, limit_bytes, {
+    begin: (given) => {
+      label = given;
+    },
+    write: (bytes) => spool.write(bytes),
+  });
+  const { size_bytes, sha256 } = await spool.finish();
+  return { label, text: await readFile(spool.upload_path, "utf8"), size_bytes, sha256 };
 }
 
 const part = (content: string, disposition: string, type = "text/csv"): string =>

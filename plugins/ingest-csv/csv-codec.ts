@@ -9,12 +9,13 @@ import { canonicalOptions, readOptions } from "./options.ts";
  * Changes whenever the same bytes and options could give other Parquet: with our own rules, and
  * with the engine that writes the file.
  */
-export const CSV_CODEC_VERSION = "1/duckdb-1.5.6";
+export const CSV_CODEC_VERSION = "2/duckdb-1.5.6";
 
 /** What the worker is asked. */
 export const csvJobSchema = Type.Object({
   format: Type.Literal("csv"),
   path: Type.String(),
+  done_path: Type.String(),
   output_path: Type.String(),
   work_path: Type.String(),
   options: Type.Record(Type.String(), Type.String()),
@@ -31,6 +32,8 @@ const resultSchema = Type.Object({
     }),
   ),
   row_count: Type.Integer(),
+  size_bytes: Type.Integer(),
+  sha256: Type.String(),
   report: Type.Unsafe<Json>(Type.Unknown()),
   notices: Type.Array(Type.String()),
 });
@@ -48,10 +51,27 @@ export function csvCodec(pool: WorkerPool): Codec {
     ],
     suffixes: [".csv", ".tsv", ".txt"],
     version: CSV_CODEC_VERSION,
+    follows: true,
     canonicalOptions: (options) => canonicalOptions(readOptions(options)),
-    async convert({ path, output_path, work_path, options, deadline_ms, signal, onProgress }) {
+    async convert({
+      path,
+      done_path,
+      output_path,
+      work_path,
+      options,
+      deadline_ms,
+      signal,
+      onProgress,
+    }) {
       readOptions(options);
-      const job: CsvJob = { format: "csv", path, output_path, work_path, options: { ...options } };
+      const job: CsvJob = {
+        format: "csv",
+        path,
+        done_path,
+        output_path,
+        work_path,
+        options: { ...options },
+      };
       const result = await pool.call(job, { deadline_ms, signal, onProgress });
       return Value.Parse(resultSchema, result);
     },

@@ -1,7 +1,4 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import type { Codec } from "../../core/codec.ts";
-import type { DataObject } from "../../core/services.ts";
 import type { ObjectStore } from "../../core/storage.ts";
 
 const CONTENT_ID_DIGITS = 32;
@@ -27,10 +24,13 @@ export function dataKey(name: string, schema_fingerprint: string, content_id: st
   return `datasets/${name}/${schema_fingerprint.replace(/^sha256:/, "")}/${content_id}.parquet`;
 }
 
-/** Size and SHA-256 of a finished file. */
-export async function describeFile(key: string, path: string): Promise<Required<DataObject>> {
-  const { size } = await stat(path);
-  return { key, size, sha256: await sha256Of(createReadStream(path)) };
+/** What is stored under a key. */
+export interface DescribedObject {
+  readonly key: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Hex. */
+  readonly sha256: string;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function describeFile(key: string, path: string): Promise<Required<
  */
 export async function storeObject(
   store: ObjectStore,
-  object: Required<DataObject>,
+  object: DescribedObject,
   path: string,
 ): Promise<void> {
   const existing = await store.get(object.key);

@@ -1,9 +1,8 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { LakehouseError } from "../../core/error.ts";
 import { CR, LF } from "./bytes.ts";
-import type { DecodedFile } from "./encoding.ts";
 import { uniqueNames } from "./header.ts";
 import { type ParsedRecord, parseRecord } from "./record.ts";
+import { TextCheck, type TextFault } from "./text-check.ts";
 
 /** Candidates, the preferred first. */
 export const DELIMITERS = [",", "\t", ";", "|"] as const;
@@ -17,11 +16,16 @@ export interface Dialect {
   /** Where the first record after the header begins. */
   readonly data_offset: number;
   readonly data_line: number;
-  /** The header is one plain line at the very start, so the engine can skip it by itself. */
-  readonly plain_header: boolean;
 }
 
+/** Reads the first `size` bytes of a file, or all of a smaller one. */
+export type ReadHead = (
+  size: number,
+) => Promise<{ readonly bytes: Buffer; readonly at_end: boolean }>;
+
 export interface DialectOptions {
+  /** Where the text begins, in bytes. */
+  readonly offset: number;
   /** Undefined: chosen among `DELIMITERS`. */
   readonly delimiter: string | undefined;
   readonly columns_limit: number;
@@ -34,13 +38,19 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Reads the header. The delimiter is the candidate that cuts the first record into the most cells,
- * the earlier one of equals; the first record is the first line that is not empty. Throws
+ * the earlier one of equals; the first record is the first line that is not empty. Gives back the fault of a
+ * header that is no UTF-8 text. Throws
  * `invalid_csv` if there is none or its quotes are broken, `limit_exceeded` if it is too wide.
  */
-export function readDialect(file: DecodedFile, options: DialectOptions): Dialect {
+export async function readDialect(
+  readHead: ReadHead,
+  options: DialectOptions,
+): Promise<Dialect | TextFault> {
   const candidates = options.delimiter === undefined ? DELIMITERS : [options.delimiter];
   for (let size = FIRST_READ_BYTES; ; size *= 4) {
-    const { bytes, at_end } = readHead(file.path, file.offset, size);
+    const head = await readHead(size);
+    const bytes = head.bytes.subarray(options.offset);
+    const { at_end } = head;
     const start = skipBlankLines(bytes);
     if (start.index === bytes.length && at_end) throw noHeader();
     const parsed = candidates.map((delimiter) => ({
@@ -51,7 +61,9 @@ export function readDialect(file: DecodedFile, options: DialectOptions): Dialect
       const best = parsed.reduce((best, each) =>
         each.record.cells.length > best.record.cells.length ? each : best,
       );
-      return dialectOf(best.delimiter, best.record, start, file, options);
+      const check = new TextCheck(options.offset);
+      const fault = check.push(bytes.subarray(0, best.record.end)) ?? check.finish();
+      return fault ?? dialectOf(best.delimiter, best.record, start, options);
     }
     if (size >= HEADER_LIMIT_BYTES) throw headerTooLong();
   }
@@ -61,7 +73,6 @@ function dialectOf(
   delimiter: string,
   record: ParsedRecord,
   start: { readonly index: number; readonly line: number },
-  file: DecodedFile,
   options: DialectOptions,
 ): Dialect {
   if (record.fault !== undefined) throw brokenHeader(record.fault, start.line);
@@ -78,26 +89,9 @@ function dialectOf(
   return {
     delimiter,
     names: uniqueNames(record.cells.map((cell) => utf8.decode(cell))),
-    data_offset: file.offset + record.end,
+    data_offset: options.offset + record.end,
     data_line: start.line + record.lines,
-    plain_header: record.plain && start.index === 0,
   };
-}
-
-function readHead(path: string, offset: number, size: number): { bytes: Buffer; at_end: boolean } {
-  const bytes = Buffer.alloc(size);
-  const file = openSync(path, "r");
-  try {
-    let length = 0;
-    while (length < size) {
-      const count = readSync(file, bytes, length, size - length, offset + length);
-      if (count === 0) return { bytes: bytes.subarray(0, length), at_end: true };
-      length += count;
-    }
-    return { bytes, at_end: false };
-  } finally {
-    closeSync(file);
-  }
 }
 
 function skipBlankLines(bytes: Uint8Array): { index: number; line: number } {

@@ -1,7 +1,6 @@
 import { Busboy, type BusboyFileStream, type BusboyInstance } from "@fastify/busboy";
 import { LakehouseError } from "../../core/error.ts";
-import type { Spool } from "./spool.ts";
-import type { UploadLabel } from "./upload.ts";
+import type { UploadLabel, UploadSink } from "./upload.ts";
 
 /** The one field that is read. */
 const FIELD = "file";
@@ -9,21 +8,20 @@ const PARTS_LIMIT = 16;
 const HEADER_PAIRS_LIMIT = 32;
 
 /**
- * Streams the one file of a `multipart/form-data` body (RFC 7578) into the spool, in bounded
+ * Streams the one file of a `multipart/form-data` body (RFC 7578) into the sink, in bounded
  * memory. Other fields are ignored. Throws `invalid_multipart` for no file, several, a body that
  * ends early, or one that cannot be parsed.
  */
 export async function receiveMultipart(
   content_type: string,
   body: AsyncIterable<Uint8Array>,
-  spool: Spool,
-): Promise<UploadLabel> {
+  sink: UploadSink,
+): Promise<void> {
   const parser = openParser(content_type);
   const ended = Promise.withResolvers<void>();
   // What fails while the body is being written is thrown by the loop below.
   ended.promise.catch(() => {});
   const fail = (error: unknown): void => ended.reject(error);
-  let label: UploadLabel | undefined;
   let stored: Promise<void> | undefined;
 
   parser.on("file", (field, stream, file_name, _encoding, media_type) => {
@@ -32,8 +30,7 @@ export async function receiveMultipart(
       if (field === FIELD) fail(invalid(`The body has more than one field "${FIELD}".`));
       return;
     }
-    label = { media_type: media_type.toLowerCase(), file_name };
-    stored = store(stream, spool);
+    stored = store(stream, { media_type: media_type.toLowerCase(), file_name }, sink);
     stored.catch(fail);
   });
   parser.on("partsLimit", () => fail(invalid(`The body has more than ${PARTS_LIMIT} parts.`)));
@@ -50,8 +47,7 @@ export async function receiveMultipart(
   } catch (error) {
     throw error instanceof LakehouseError ? error : asInvalid(error);
   }
-  if (label === undefined) throw invalid(`The body has no field "${FIELD}".`);
-  return label;
+  if (stored === undefined) throw invalid(`The body has no field "${FIELD}".`);
 }
 
 function openParser(content_type: string): BusboyInstance {
@@ -76,10 +72,15 @@ function written(parser: BusboyInstance, chunk: Uint8Array): Promise<void> {
   });
 }
 
-async function store(stream: BusboyFileStream, spool: Spool): Promise<void> {
+async function store(
+  stream: BusboyFileStream,
+  label: UploadLabel,
+  sink: UploadSink,
+): Promise<void> {
+  sink.begin(label);
   for await (const chunk of stream) {
     if (!(chunk instanceof Uint8Array)) throw new Error("the multipart parser gave no bytes");
-    await spool.write(chunk);
+    await sink.write(chunk);
   }
   if (stream.truncated) throw invalid("The file was cut short.");
 }

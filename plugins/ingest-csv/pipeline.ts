@@ -1,14 +1,15 @@
-import type { Codec, CodecOutput, CodecRegistry } from "../../core/codec.ts";
+import type { Codec, CodecRegistry } from "../../core/codec.ts";
 import { LakehouseError } from "../../core/error.ts";
 import type { Json } from "../../core/json.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { CatalogService, Column, Manifest, Registration } from "../../core/services.ts";
 import type { ObjectStore } from "../../core/storage.ts";
-import { contentId, dataKey, describeFile, storeObject } from "./data-object.ts";
+import { Conversion } from "./conversion.ts";
+import { contentId, dataKey, storeObject } from "./data-object.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
 import type { IngestRequest } from "./ingest-request.ts";
 import { schemaDiff } from "./schema-diff.ts";
-import { Spool, type Spooled } from "./spool.ts";
+import { Spool } from "./spool.ts";
 import { receiveUpload, type UploadLabel } from "./upload.ts";
 
 export interface IngestParts {
@@ -55,23 +56,31 @@ export async function ingest(
   // A quarantined name is refused before the upload is read.
   catalog.get(name);
   await using spool = await Spool.create(scratch_path);
-  const label = await receiveUpload(request, spool, limits.upload_bytes);
+  await using conversion = new Conversion({ spool, options, limits, signal: request.signal });
+  let codec: Codec | undefined;
+  await receiveUpload(request, limits.upload_bytes, {
+    begin(label) {
+      codec = chooseCodec(codecs, label);
+      conversion.begin(codec);
+    },
+    async write(bytes) {
+      await spool.write(bytes);
+      await conversion.arrived(spool.size_bytes);
+    },
+  });
   const upload = await spool.finish();
-  if (upload.size_bytes === 0) throw emptyBody();
-  const codec = chooseCodec(codecs, label);
+  if (codec === undefined || upload.size_bytes === 0) throw emptyBody();
+  const { output, path } = await conversion.finish();
   const content_id = contentId(codec, options, upload.sha256);
-  const output = await convert(codec, upload, spool, { options, limits, signal: request.signal });
   const schema_fingerprint = schemaFingerprint(output.columns);
-  const object = await describeFile(
-    dataKey(name, schema_fingerprint, content_id),
-    spool.output_path,
-  );
+  const key = dataKey(name, schema_fingerprint, content_id);
+  const object = { key, size: output.size_bytes, sha256: output.sha256 };
 
   const prepare = async (current: Manifest | undefined): Promise<Registration> => {
     if (current !== undefined && current.schema_fingerprint !== schema_fingerprint) {
       throw schemaConflict(current, output.columns, schema_fingerprint);
     }
-    await storeObject(store, object, spool.output_path);
+    await storeObject(store, object, path);
     return {
       name,
       schema_fingerprint,
@@ -107,28 +116,6 @@ function chooseCodec(codecs: CodecRegistry, { media_type, file_name }: UploadLab
         .join(", ")}.`,
     },
   );
-}
-
-interface ConvertContext {
-  readonly options: Readonly<Record<string, string>>;
-  readonly limits: IngestParts["limits"];
-  readonly signal: AbortSignal;
-}
-
-function convert(
-  codec: Codec,
-  upload: Spooled,
-  spool: Spool,
-  { options, limits, signal }: ConvertContext,
-): Promise<CodecOutput> {
-  return codec.convert({
-    ...upload,
-    output_path: spool.output_path,
-    work_path: spool.work_path,
-    options,
-    deadline_ms: limits.ingest_timeout_ms,
-    signal,
-  });
 }
 
 /** Under one fingerprint the columns are the same, in the same order: they keep their ids. */

@@ -1,12 +1,12 @@
 import type { Json } from "../../core/json.ts";
 import { type ColumnType, TEXT } from "./column-types.ts";
 import type { Dialect } from "./dialect.ts";
-import type { DecodedFile } from "./encoding.ts";
+import type { TextFile } from "./encoding.ts";
 import { readExcerpt } from "./excerpt.ts";
 import type { ColumnFacts, Scan } from "./kernel/scanner.ts";
 
 interface Seen {
-  readonly file: DecodedFile;
+  readonly file: TextFile;
   readonly dialect: Dialect;
   readonly scan: Scan;
   readonly types: readonly ColumnType[];
@@ -41,7 +41,7 @@ export function csvReport({ file, dialect, scan, types, null_counts }: Seen): Js
  * kind has none, unless it is text.
  */
 function decidedBy(
-  file: DecodedFile,
+  file: TextFile,
   facts: ColumnFacts | undefined,
   type: ColumnType,
 ): { readonly decided_by?: Json } {
@@ -55,7 +55,7 @@ function decidedBy(
 }
 
 /** What was decided for the client without being asked. */
-export function csvNotices(file: DecodedFile, scan: Scan): string[] {
+export function csvNotices(file: TextFile, scan: Scan): string[] {
   const notices: string[] = [];
   if (file.chosen_by === "content" && file.encoding !== "utf-8") {
     notices.push("The file is not UTF-8 and was read as Windows-1252.");

@@ -1,13 +1,20 @@
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 as uuidv7 } from "uuid";
 import { LakehouseError } from "../../core/error.ts";
 
 export interface Spooled {
-  readonly path: string;
   readonly size_bytes: number;
   /** Hex. */
   readonly sha256: string;
+}
+
+/** Where one try to convert the upload writes. */
+export interface Attempt {
+  /** Does not exist yet. */
+  readonly output_path: string;
+  /** An empty folder. */
+  readonly work_path: string;
 }
 
 /**
@@ -17,24 +24,24 @@ export interface Spooled {
  */
 export class Spool implements AsyncDisposable {
   readonly upload_path: string;
-  readonly output_path: string;
-  readonly work_path: string;
+  /** Made when the upload is whole. */
+  readonly done_path: string;
   readonly #folder: string;
   readonly #file: FileHandle;
   readonly #hasher = new Bun.CryptoHasher("sha256");
   #size_bytes = 0;
+  #attempts = 0;
 
   private constructor(folder: string, file: FileHandle) {
     this.#folder = folder;
     this.#file = file;
     this.upload_path = join(folder, "upload");
-    this.output_path = join(folder, "output.parquet");
-    this.work_path = join(folder, "work");
+    this.done_path = join(folder, "upload.done");
   }
 
   static async create(scratch_path: string): Promise<Spool> {
     const folder = join(scratch_path, uuidv7());
-    await mkdir(join(folder, "work"), { recursive: true, mode: 0o700 });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     return new Spool(folder, await open(join(folder, "upload"), "wx", 0o600));
   }
 
@@ -54,11 +61,22 @@ export class Spool implements AsyncDisposable {
     }
   }
 
+  get size_bytes(): number {
+    return this.#size_bytes;
+  }
+
+  async attempt(): Promise<Attempt> {
+    this.#attempts += 1;
+    const work_path = join(this.#folder, `work-${this.#attempts}`);
+    await mkdir(work_path, { mode: 0o700 });
+    return { work_path, output_path: join(this.#folder, `output-${this.#attempts}.parquet`) };
+  }
+
   /** No more bytes. Call once. */
   async finish(): Promise<Spooled> {
     await this.#file.close();
+    await writeFile(this.done_path, "", { flag: "wx", mode: 0o600 });
     return {
-      path: this.upload_path,
       size_bytes: this.#size_bytes,
       sha256: this.#hasher.digest("hex"),
     };

@@ -1,7 +1,7 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import type { ArrivingFile } from "./arriving-file.ts";
 import type { Dialect } from "./dialect.ts";
-import type { DecodedFile } from "./encoding.ts";
-import { type BadRecord, CsvScanner, type Scan } from "./kernel/scanner.ts";
+import { type BadRecord, CsvScanner, type PlainSink, type Scan } from "./kernel/scanner.ts";
+import { TextCheck, type TextFault } from "./text-check.ts";
 
 /** How many bad records an answer shows. */
 export const BAD_RECORDS_SHOWN = 5;
@@ -15,46 +15,45 @@ export interface Survey {
 
 export interface SurveyOptions {
   readonly record_limit_bytes: number;
-  /** Receives the good rows in plain form, whole rows at a time. */
-  readonly onPlainBytes?: (bytes: Uint8Array) => void;
+  /** Receives the good rows in plain form. */
+  readonly plain: (scanner: () => CsvScanner) => PlainSink;
 }
 
 /**
- * Looks at every byte of the file once: counts records, finds those that are no rows, and gathers
- * what is known of each column. Throws `limit_exceeded` for a record that is too long. For worker
- * processes: it blocks.
+ * Looks at every byte behind the header once, as the bytes arrive: counts records, finds those that
+ * are no rows, gathers what is known of each column. Ends early, with the fault, at bytes that are
+ * no UTF-8 text. Throws `limit_exceeded` for a record that is too long.
  */
 export async function surveyFile(
-  file: DecodedFile,
+  file: ArrivingFile,
   dialect: Dialect,
-  options: SurveyOptions,
-): Promise<Survey> {
+  { record_limit_bytes, plain }: SurveyOptions,
+): Promise<Survey | TextFault> {
   const bad: BadRecord[] = [];
-  const scanner = await CsvScanner.open({
+  const scanner: CsvScanner = await CsvScanner.open({
     delimiter: dialect.delimiter,
     quote: '"',
     column_count: dialect.names.length,
     offset: dialect.data_offset,
     line: dialect.data_line,
     capacity_bytes: CAPACITY_BYTES,
+    record_limit_bytes,
     null_texts: [],
     given: new Map(),
     onBadRecord: (record) => {
       if (bad.length < BAD_RECORDS_SHOWN) bad.push(record);
     },
-    ...options,
+    plain: plain(() => scanner),
   });
-  const input = openSync(file.path, "r");
-  try {
-    for (let position = dialect.data_offset; ;) {
-      const space = scanner.space();
-      const count = readSync(input, space, 0, space.length, position);
-      if (count === 0) break;
-      position += count;
-      scanner.advance(count);
-    }
-  } finally {
-    closeSync(input);
+  const check = new TextCheck(dialect.data_offset);
+  for (let position = dialect.data_offset; ;) {
+    const space = scanner.space();
+    const count = await file.read(space, position);
+    if (count === 0) break;
+    const fault = check.push(space.subarray(0, count));
+    if (fault !== undefined) return fault;
+    position += count;
+    scanner.advance(count);
   }
-  return { scan: scanner.finish(), bad };
+  return check.finish() ?? { scan: scanner.finish(), bad };
 }

@@ -1,6 +1,5 @@
 import { LakehouseError } from "../../core/error.ts";
 import { receiveMultipart } from "./multipart.ts";
-import type { Spool } from "./spool.ts";
 
 /** What the client says the file is. */
 export interface UploadLabel {
@@ -9,26 +8,35 @@ export interface UploadLabel {
   readonly file_name: string | undefined;
 }
 
+/** Takes the uploaded file in. */
+export interface UploadSink {
+  /** Once, before the first byte. Throws to refuse the file. */
+  begin(label: UploadLabel): void;
+  /** Resolves when there is room for more. */
+  write(bytes: Uint8Array): Promise<void>;
+}
+
 /**
- * Streams the uploaded file of a request into the spool: the field `file` of a multipart body
+ * Streams the uploaded file of a request into the sink: the field `file` of a multipart body
  * (RFC 7578), or the raw body. Throws `body_too_large`, `invalid_multipart`,
  * `unsupported_media_type`, `request_aborted`.
  */
 export async function receiveUpload(
   request: Request,
-  spool: Spool,
   limit_bytes: number,
-): Promise<UploadLabel> {
+  sink: UploadSink,
+): Promise<void> {
   refuseContentEncoding(request.headers.get("content-encoding"));
   const content_type = request.headers.get("content-type") ?? "";
   const media_type = content_type.split(";", 1)[0]?.trim().toLowerCase();
   const body = countedBody(request, limit_bytes);
   try {
     if (media_type === "multipart/form-data") {
-      return await receiveMultipart(content_type, body, spool);
+      await receiveMultipart(content_type, body, sink);
+      return;
     }
-    for await (const chunk of body) await spool.write(chunk);
-    return { media_type: media_type === "" ? undefined : media_type, file_name: undefined };
+    sink.begin({ media_type: media_type === "" ? undefined : media_type, file_name: undefined });
+    for await (const chunk of body) await sink.write(chunk);
   } catch (error) {
     if (error instanceof LakehouseError || !request.signal.aborted) throw error;
     throw new LakehouseError("request_aborted", "The client went away during the upload.", {

@@ -39,6 +39,8 @@ export async function convertBytes(
     const converted = await convertCsv(
       {
         path,
+        // The file is whole.
+        done_path: path,
         output_path,
         work_path: folder,
         options: { delimiter: undefined, encoding: undefined, ...options },

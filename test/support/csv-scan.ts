@@ -12,6 +12,8 @@ export interface Scanned {
 }
 
 /** Scans a text given in pieces of these sizes, over and over. */
+const ROOM_BYTES = 1 << 30;
+
 export async function scanText(
   text: string,
   column_count: number,
@@ -31,7 +33,11 @@ export async function scanText(
     null_texts: [],
     given: new Map(),
     onBadRecord: (record) => bad.push(record),
-    onPlainBytes: (bytes) => plain.push(Buffer.from(bytes).toString()),
+    plain: {
+      room: () => ({ bytes: ROOM_BYTES, fresh: true }),
+      write: (rows) => plain.push(Buffer.from(rows).toString()),
+      next: () => {},
+    },
     ...options,
   });
   const bytes = Buffer.from(text);

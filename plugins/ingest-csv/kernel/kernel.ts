@@ -16,7 +16,7 @@ export interface Kernel {
   giveType(column: number): void;
   indexRecords(length: number, final: boolean): number;
   judgeRecords(base_offset: number, line: number): void;
-  emitRecords(): number;
+  emitRecords(from_record: number, budget_bytes: number, fresh: boolean): number;
   endBlanks(): void;
   fieldStart(field: number): number;
   fieldEnd(field: number): number;
@@ -25,6 +25,7 @@ export interface Kernel {
   readonly columns: WebAssembly.Global;
   readonly COLUMN_BYTES: WebAssembly.Global;
   readonly record_count: WebAssembly.Global;
+  readonly emitted_records: WebAssembly.Global;
   readonly line_count: WebAssembly.Global;
   readonly row_count: WebAssembly.Global;
   readonly bad_count: WebAssembly.Global;

@@ -19,8 +19,21 @@ export interface ScanOptions {
   readonly given: ReadonlyMap<number, (cell: string) => boolean>;
   /** Called for each record that is no row. */
   readonly onBadRecord: (record: BadRecord) => void;
-  /** With this, the good rows are handed over in plain form; the bytes are valid during the call. */
-  readonly onPlainBytes?: (bytes: Uint8Array) => void;
+  /** Receives the good rows in plain form. */
+  readonly plain?: PlainSink;
+}
+
+/**
+ * Takes rows in the one form that leaves a reader nothing to decide: the file's delimiter, LF, and
+ * quotes only around whole cells. Where it is cut depends on the rows alone.
+ */
+export interface PlainSink {
+  /** Bytes that still fit into the present piece, and whether it holds none yet. */
+  room(): { readonly bytes: number; readonly fresh: boolean };
+  /** Whole rows; the bytes are valid during the call. */
+  write(rows: Uint8Array): void;
+  /** The next row has no room: begin another piece. */
+  next(): void;
 }
 
 export type BadReason = "field_count" | "text_behind_quote" | "does_not_fit" | "unclosed_quote";
@@ -80,6 +93,9 @@ export interface Scan {
   readonly line_break_count: number;
   readonly longest_record_bytes: number;
 }
+
+/** The delimiter and the line feed that a row may get. */
+const CALL_SLACK_BYTES = 16;
 
 const REASONS: readonly BadReason[] = [
   "field_count",
@@ -147,7 +163,7 @@ export class CsvScanner {
       options.column_count,
       options.capacity_bytes,
       options.null_texts.length > 0,
-      options.onPlainBytes !== undefined,
+      options.plain !== undefined,
     );
     if (begun === 0) throw new RangeError("no memory for the CSV kernel");
     for (const column of options.given.keys()) kernel.giveType(column);
@@ -170,10 +186,10 @@ export class CsvScanner {
     this.#pass(false);
     if (this.#held_bytes < this.#capacity_bytes) return;
     const wanted_bytes = this.#capacity_bytes * 2;
-    const { record_limit_bytes, onPlainBytes } = this.#options;
+    const { record_limit_bytes, plain } = this.#options;
     if (
       this.#capacity_bytes >= record_limit_bytes ||
-      this.#kernel.enlarge(wanted_bytes, onPlainBytes !== undefined) === 0
+      this.#kernel.enlarge(wanted_bytes, plain !== undefined) === 0
     ) {
       throw new LakehouseError(
         "limit_exceeded",
@@ -185,6 +201,16 @@ export class CsvScanner {
       );
     }
     this.#capacity_bytes = wanted_bytes;
+  }
+
+  /** Of the records so far. */
+  get longest_record_bytes(): number {
+    return numberOf(this.#kernel.longest_record);
+  }
+
+  /** The facts of the rows so far. */
+  columns(): ColumnFacts[] {
+    return Array.from({ length: this.#options.column_count }, (_, index) => this.#facts(index));
   }
 
   finish(): Scan {
@@ -206,7 +232,7 @@ export class CsvScanner {
       ["cr", 4],
     ] as const;
     return {
-      columns: Array.from({ length: this.#options.column_count }, (_, index) => this.#facts(index)),
+      columns: this.columns(),
       row_count: numberOf(this.#kernel.row_count),
       bad_count: numberOf(this.#kernel.bad_count),
       blank_count: numberOf(this.#kernel.blank_count),
@@ -225,11 +251,7 @@ export class CsvScanner {
     for (;;) {
       const used_bytes = kernel.indexRecords(this.#held_bytes, final);
       kernel.judgeRecords(this.#offset, this.#line);
-      const { onPlainBytes } = this.#options;
-      if (onPlainBytes !== undefined) {
-        const length = kernel.emitRecords();
-        onPlainBytes(new Uint8Array(kernel.memory.buffer, numberOf(kernel.output), length));
-      }
+      if (this.#options.plain !== undefined) this.#emit(this.#options.plain);
       new Uint8Array(kernel.memory.buffer).copyWithin(
         input,
         input + used_bytes,
@@ -239,6 +261,22 @@ export class CsvScanner {
       this.#offset += used_bytes;
       this.#line += numberOf(kernel.line_count);
       if (used_bytes === 0 || this.#held_bytes === 0) return;
+    }
+  }
+
+  #emit(plain: PlainSink): void {
+    const kernel = this.#kernel;
+    const count = numberOf(kernel.record_count);
+    // A row is never longer than the input: a call for so much always makes progress.
+    const call_bytes = this.#capacity_bytes + CALL_SLACK_BYTES;
+    for (let record = 0; record < count;) {
+      const { bytes, fresh } = plain.room();
+      const length = kernel.emitRecords(record, Math.min(bytes, call_bytes), fresh);
+      if (length > 0) {
+        plain.write(new Uint8Array(kernel.memory.buffer, numberOf(kernel.output), length));
+      }
+      record = numberOf(kernel.emitted_records);
+      if (record < count && bytes <= call_bytes) plain.next();
     }
   }
 

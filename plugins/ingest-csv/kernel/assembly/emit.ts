@@ -12,30 +12,77 @@ import {
   POSITION,
   quote,
 } from "./memory";
-import { fieldEnd, fieldStart, firstField, isBad, isBlank, record_count } from "./records";
+import {
+  fieldEnd,
+  fieldStart,
+  firstField,
+  has_bare_quotes,
+  isBad,
+  isBlank,
+  record_count,
+  recordEnd,
+  recordStart,
+} from "./records";
+
+const LF: u8 = 10;
+/** A row of one column gets a second, empty field: the engine would skip a line without a byte. */
+const EMPTY_ROW_BYTES: u32 = 2;
+
+/** The record that the next call begins with; all are out when it is `record_count`. */
+export let emitted_records: u32 = 0;
+/** Empty rows of a one-column file, held until a row follows: at the end they are no rows. */
+let held_rows: u32 = 0;
+
+export function clearEmit(): void {
+  held_rows = 0;
+}
 
 /**
- * Writes to `output` and returns the bytes written. A row of one column gets a second, empty field,
- * because the engine would skip a line without a byte; so do its blank lines, and the host cuts off
- * those that turn out to stand at the end.
+ * Writes whole rows to `output`, from record `from` on, and returns the bytes written. Stops before
+ * a row that would go beyond `budget` bytes, but writes at least one if `fresh`: where the output is
+ * cut depends on the rows alone, not on how the input arrived.
  */
-export function emitRecords(): u32 {
+export function emitRecords(from: u32, budget: u32, fresh: bool): u32 {
   let to = output;
-  for (let record: u32 = 0; record < record_count; record++) {
-    if (isBad(record) || (column_count != 1 && isBlank(record))) continue;
-    const first = firstField(record);
-    const behind = firstField(record + 1);
-    for (let field = first; field < behind; field++) {
-      if (field > first) to = putByte(to, delimiter);
-      to = putField(to, field);
+  let record = from;
+  for (; record < record_count; record++) {
+    if (isBlank(record)) {
+      if (column_count == 1) held_rows++;
+      continue;
     }
+    if (isBad(record)) continue;
+    for (; held_rows > 0; held_rows--) {
+      if (<u32>(to - output) + EMPTY_ROW_BYTES > budget) break;
+      to = putByte(putByte(to, delimiter), LF);
+    }
+    const length = recordEnd(record) - recordStart(record);
+    const empty = fresh && to == output;
+    if (held_rows > 0 || (!empty && <u32>(to - output) + length + EMPTY_ROW_BYTES > budget)) break;
+    to = has_bare_quotes ? putFields(to, record) : putBytes(to, input + recordStart(record), length);
     if (column_count == 1) to = putByte(to, delimiter);
     to = putByte(to, LF);
   }
+  emitted_records = record;
   return <u32>(to - output);
 }
 
-const LF: u8 = 10;
+@inline
+function putBytes(to: usize, from: usize, length: u32): usize {
+  memory.copy(to, from, length);
+  return to + length;
+}
+
+function putFields(start: usize, record: u32): usize {
+  let to = start;
+  const first = firstField(record);
+  const behind = firstField(record + 1);
+  for (let field = first; field < behind; field++) {
+    if (field > first) to = putByte(to, delimiter);
+    to = putField(to, field);
+  }
+  return to;
+}
+
 
 @inline
 function putByte(to: usize, byte: u8): usize {
@@ -48,10 +95,7 @@ function putField(to: usize, field: u32): usize {
   const start = fieldStart(field);
   const flagged = fieldEnd(field);
   const length = (flagged & POSITION) - start;
-  if (!(flagged & BARE_QUOTE)) {
-    memory.copy(to, input + start, length);
-    return to + length;
-  }
+  if (!(flagged & BARE_QUOTE)) return putBytes(to, input + start, length);
   let at = putByte(to, quote);
   for (let from = input + start; from < input + start + length; from++) {
     const byte = load<u8>(from);

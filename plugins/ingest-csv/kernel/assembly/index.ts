@@ -1,5 +1,5 @@
 /** What the kernel offers its host, `plugins/ingest-csv/kernel/scanner.ts`. */
-import { emitRecords } from "./emit";
+import { clearEmit, emitRecords, emitted_records } from "./emit";
 import {
   bad_count,
   blank_count,
@@ -36,6 +36,7 @@ export function begin(
   if (!layOut(delimiter, quote, column_count, capacity, with_output)) return false;
   clearColumns();
   clearRecords();
+  clearEmit();
   clearJudge(null_texts);
   return true;
 }
@@ -47,6 +48,7 @@ export {
   COLUMN_BYTES,
   columns,
   emitRecords,
+  emitted_records,
   endBlanks,
   enlarge,
   escaped_count,

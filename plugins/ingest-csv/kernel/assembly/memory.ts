@@ -95,8 +95,8 @@ export function enlarge(capacity: u32, with_output: bool): bool {
   verdicts = at;
   at += field_capacity;
   output = at;
-  // A bare quote is doubled, its field gets two more, and a row of one column a delimiter.
-  if (with_output) at += <usize>capacity * 3 + SLACK_BYTES;
+  // A bare quote is doubled and its field gets two more; empty rows may come from inputs before.
+  if (with_output) at += <usize>capacity * 4 + SLACK_BYTES;
   const pages = <i32>((at + 65535) >>> 16) - memory.size();
   return pages <= 0 || memory.grow(pages) >= 0;
 }

@@ -28,6 +28,8 @@ export let line_count: u32 = 0;
 /** Over the whole file. Which line ends were seen: 1 LF, 2 CRLF, 4 CR alone. */
 export let line_ends: u32 = 0;
 export let bare_quotes: f64 = 0;
+/** Of the last pass. */
+export let has_bare_quotes: bool = false;
 export let longest_record: u32 = 0;
 /** A closing quote was not followed by a delimiter or a line end, somewhere in this input. */
 export let trailing_text: bool = false;
@@ -96,6 +98,7 @@ export function indexRecords(length: u32, final: bool): u32 {
   let complete_lines: u32 = 0;
   let bare: u32 = 0;
   trailing_text = false;
+  has_bare_quotes = false;
   putRecord(0, 0, 0);
   for (let at: u32 = 0; at < length; at += 16) {
     let mask = special(input + at);
@@ -142,6 +145,7 @@ export function indexRecords(length: u32, final: bool): u32 {
         if (position == start) quoted = true;
         else {
           flags |= BARE_QUOTE;
+          has_bare_quotes = true;
           bare++;
         }
         continue;

@@ -1,0 +1,109 @@
+import type { Codec, CodecOutput } from "../../core/codec.ts";
+import { hasCode, LakehouseError } from "../../core/error.ts";
+import type { Limits } from "../../core/limits.ts";
+import type { Attempt, Spool } from "./spool.ts";
+
+/** An upload that brings so much in a second is followed; a smaller one is over before it pays. */
+const EARLY_BYTES = 16 * 1024 * 1024;
+const EARLY_WITHIN_MS = 1000;
+/** A worker waits for the rest of an upload at most so long: others need it too. */
+const EARLY_LIMIT_MS = 30_000;
+
+export interface ConversionOptions {
+  readonly spool: Spool;
+  readonly options: Readonly<Record<string, string>>;
+  readonly limits: Pick<Limits, "ingest_timeout_ms">;
+  readonly signal: AbortSignal;
+}
+
+export interface ConversionResult {
+  readonly output: CodecOutput;
+  /** Of the Parquet file. */
+  readonly path: string;
+}
+
+interface EarlyAttempt {
+  readonly attempt: Attempt;
+  readonly output: Promise<CodecOutput>;
+  readonly abort: AbortController;
+  readonly timer: Timer;
+}
+
+/**
+ * Converts one upload: after it has arrived, or, when it comes fast, while it does. The early try is
+ * given up if the upload stalls; then the file is converted when it is whole, as if nothing had been.
+ */
+export class Conversion implements AsyncDisposable {
+  readonly #options: ConversionOptions;
+  #codec: Codec | undefined;
+  #started_ms = 0;
+  #early: EarlyAttempt | undefined;
+
+  constructor(options: ConversionOptions) {
+    this.#options = options;
+  }
+
+  /** The first byte is about to arrive. */
+  begin(codec: Codec): void {
+    this.#codec = codec;
+    this.#started_ms = performance.now();
+  }
+
+  /** So many bytes have been written to the spool. */
+  async arrived(size_bytes: number): Promise<void> {
+    if (this.#early !== undefined || this.#codec?.follows !== true || size_bytes < EARLY_BYTES)
+      return;
+    const elapsed_ms = performance.now() - this.#started_ms;
+    if (elapsed_ms > (EARLY_WITHIN_MS * size_bytes) / EARLY_BYTES) return;
+    const abort = new AbortController();
+    const signal = AbortSignal.any([abort.signal, this.#options.signal]);
+    const attempt = await this.#options.spool.attempt();
+    const output = this.#convert(attempt, signal, EARLY_LIMIT_MS);
+    // It is awaited when the upload has ended, and may fail before.
+    output.catch(() => {});
+    this.#early = {
+      attempt,
+      output,
+      abort,
+      timer: setTimeout(() => abort.abort(), EARLY_LIMIT_MS),
+    };
+  }
+
+  /** The upload is whole. Throws what the codec throws. */
+  async finish(): Promise<ConversionResult> {
+    if (this.#early !== undefined) {
+      const { attempt, output, abort, timer } = this.#early;
+      clearTimeout(timer);
+      try {
+        return { output: await output, path: attempt.output_path };
+      } catch (error) {
+        const given_up = abort.signal.aborted || hasCode(error, "overloaded");
+        if (!given_up || this.#options.signal.aborted) throw error;
+      }
+    }
+    const attempt = await this.#options.spool.attempt();
+    const output = await this.#convert(attempt, this.#options.signal, 0);
+    return { output, path: attempt.output_path };
+  }
+
+  #convert(attempt: Attempt, signal: AbortSignal, upload_ms: number): Promise<CodecOutput> {
+    if (this.#codec === undefined) throw new LakehouseError("internal", "No codec was chosen.");
+    const { spool, options, limits } = this.#options;
+    return this.#codec.convert({
+      path: spool.upload_path,
+      done_path: spool.done_path,
+      ...attempt,
+      options,
+      deadline_ms: limits.ingest_timeout_ms + upload_ms,
+      signal,
+    });
+  }
+
+  /** Stops what is still under way: its files are about to be removed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#early === undefined) return;
+    clearTimeout(this.#early.timer);
+    this.#early.abort.abort();
+    await this.#early.output.catch(() => {});
+  }
+}
