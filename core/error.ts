@@ -31,6 +31,7 @@ export const errorTable = {
   plugin_disabled: { status: 404, title: "The plugin that serves this route is not enabled" },
   object_not_found: { status: 404, title: "No object has this key" },
   dataset_not_found: { status: 404, title: "No dataset has this name" },
+  version_not_found: { status: 404, title: "The dataset has no such version any more, or yet" },
   index_not_found: { status: 404, title: "No vector index has this name" },
   method_not_allowed: { status: 405, title: "The route does not serve this method" },
   not_acceptable: { status: 406, title: "None of the accepted formats can be produced" },

@@ -31,7 +31,16 @@ export interface Column {
   /** An Arrow name: `int64`, `float64`, `bool`, `utf8`, `date32[day]`, `timestamp[us]`, … */
   readonly type: string;
   readonly nullable: boolean;
+  /**
+   * The most digits any number of the column has before its point, and after it. Facts about the
+   * data that decide how far the type can be widened later; unknown where absent.
+   */
+  readonly integer_digits?: number;
+  readonly fraction_digits?: number;
 }
+
+/** A column as it lies in one data object. The id tells which column of the manifest it is. */
+export type PhysicalColumn = Pick<Column, "id" | "name" | "type">;
 
 /** One immutable data object. */
 export interface DataObject {
@@ -40,6 +49,9 @@ export interface DataObject {
   readonly size: number;
   /** Hex; absent for objects registered by hand. */
   readonly sha256?: string;
+  readonly row_count?: number;
+  /** Its columns in order, where they differ from those of the manifest: it is older than they are. */
+  readonly columns?: readonly PhysicalColumn[];
 }
 
 export interface Manifest {
@@ -56,6 +68,8 @@ export interface Manifest {
   /** 1 at creation, one more at each commit. */
   readonly version: number;
   readonly columns?: readonly Column[];
+  /** The highest column id ever given in this dataset; a new column gets a higher one. */
+  readonly last_column_id?: number;
 }
 
 /** What a commit asks for. */
@@ -65,6 +79,12 @@ export interface Registration {
   readonly objects: readonly DataObject[];
   readonly row_count?: number;
   readonly columns?: readonly Column[];
+  /**
+   * `allow` commits another fingerprint as the next version of the dataset; `refuse`, the default,
+   * is a `schema_conflict`. Columns that stay keep their ids, new ones get ids above
+   * `last_column_id`. Objects that stay keep the columns they were registered with.
+   */
+  readonly schema_change?: "refuse" | "allow";
 }
 
 export interface Committed {
@@ -76,7 +96,7 @@ export interface Committed {
 /** What callers get back is theirs: it never aliases the registry's state. */
 export interface CatalogService {
   /** Create, or replace under the same fingerprint. `schema_conflict`, `dataset_quarantined`, `commit_unknown`. */
-  register(registration: Registration): Promise<Committed>;
+  register(registration: Omit<Registration, "schema_change">): Promise<Committed>;
   /**
    * The same, with work inside the name's critical section: `prepare` sees the current manifest,
    * stores the data objects, and returns what to register. If it throws, nothing is committed. It
@@ -91,6 +111,13 @@ export interface CatalogService {
    * `commit_unknown` until the outcome of the last commit has been found out.
    */
   get(name: string): Manifest | undefined;
+  /**
+   * The dataset as it was at this version, if that is still kept: the current one from memory, an
+   * older one from storage, verified. Throws as `get` does, and `data_corrupt` if it is damaged.
+   */
+  getVersion(name: string, version: number): Promise<Manifest | undefined>;
+  /** The versions that are kept, in order, the current one last; none of an unknown name. */
+  versions(name: string): Promise<readonly number[]>;
   /** Sorted by name; names that `get` would refuse are left out. */
   list(): readonly Manifest[];
   /** Removes the dataset, or a quarantined manifest; `dataset_not_found`. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Manifest } from "../core/services.ts";
-import { manifestKey } from "../plugins/catalog/manifest-files.ts";
+import { manifestKey, MANIFEST_PREFIX } from "../plugins/catalog/manifest-files.ts";
 import {
   codeOf,
   openCatalog,
@@ -30,12 +30,12 @@ describe("a put that the storage refuses", () => {
     const catalog = await openCatalog(store);
     const { manifest } = await catalog.register(registration("a"));
     for (const code of ["storage_failed", "storage_full"] as const) {
-      store.plan("put", { kind: "refuse", code });
+      store.plan("put", { kind: "refuse", code }, 1, MANIFEST_PREFIX);
       expect(await codeOf(catalog.register(registration("a")))).toBe(code);
       expect(catalog.get("a")).toEqual(manifest);
       expect(await stored("a")).toEqual(manifest);
     }
-    store.plan("put", { kind: "refuse", code: "storage_failed" });
+    store.plan("put", { kind: "refuse", code: "storage_failed" }, 1, MANIFEST_PREFIX);
     expect(await codeOf(catalog.register(registration("b")))).toBe("storage_failed");
     expect(catalog.get("b")).toBeUndefined();
     expect((await catalog.register(registration("a"))).manifest.version).toBe(2);
@@ -47,7 +47,7 @@ describe("a put whose answer is lost", () => {
     test(`succeeds once if the bytes landed (${code})`, async () => {
       const catalog = await openCatalog(store);
       for (const version of [1, 2]) {
-        store.plan("put", { kind: "lose_answer", code });
+        store.plan("put", { kind: "lose_answer", code }, 1, MANIFEST_PREFIX);
         const { manifest, existing } = await catalog.register(registration("a"));
         expect({ version: manifest.version, existing }).toEqual({
           version,
@@ -56,27 +56,32 @@ describe("a put whose answer is lost", () => {
         expect(catalog.get("a")).toEqual(manifest);
         expect(await stored("a")).toEqual(manifest);
       }
-      expect(store.count("put")).toBe(2);
+      expect(store.count("put", MANIFEST_PREFIX)).toBe(2);
       // Its etag is known again: the next commit goes through at once.
       await catalog.register(registration("a"));
-      expect(store.count("put")).toBe(3);
+      expect(store.count("put", MANIFEST_PREFIX)).toBe(3);
     });
   }
 
   test("is sent again if the bytes did not land", async () => {
     const catalog = await openCatalog(store);
-    store.plan("put", { kind: "refuse", code: "commit_unknown" });
-    store.plan("put", { kind: "refuse", code: "storage_timeout" });
+    store.plan("put", { kind: "refuse", code: "commit_unknown" }, 1, MANIFEST_PREFIX);
+    store.plan("put", { kind: "refuse", code: "storage_timeout" }, 1, MANIFEST_PREFIX);
     const { manifest } = await catalog.register(registration("a"));
     expect(manifest.version).toBe(1);
-    expect(store.count("put")).toBe(3);
+    expect(store.count("put", MANIFEST_PREFIX)).toBe(3);
     expect(await stored("a")).toEqual(manifest);
   });
 
   test("cannot overwrite what was committed after it when it lands late", async () => {
     const catalog = await openCatalog(store);
     const until = Promise.withResolvers<void>();
-    store.plan("put", { kind: "land_late", code: "storage_timeout", until: until.promise });
+    store.plan(
+      "put",
+      { kind: "land_late", code: "storage_timeout", until: until.promise },
+      1,
+      MANIFEST_PREFIX,
+    );
     await catalog.register(registration("a")); // The second send of the same bytes.
     const objects = [{ key: "newer", size: 2 }];
     const { manifest } = await catalog.register(registration("a", { objects }));
@@ -90,7 +95,7 @@ describe("a put whose answer is lost", () => {
     await ours.register(registration("a"));
     const theirs = await openCatalog(disk.store);
     const until = Promise.withResolvers<void>();
-    store.plan("put", { kind: "lose_answer", code: "commit_unknown" });
+    store.plan("put", { kind: "lose_answer", code: "commit_unknown" }, 1, MANIFEST_PREFIX);
     store.plan("get", { kind: "hold", until: until.promise });
     const committing = ours.register(registration("a"));
     // Their create loses to ours, and comes on top of it, before ours is read back.
@@ -99,7 +104,7 @@ describe("a put whose answer is lost", () => {
     until.resolve();
     const { manifest } = await committing;
     expect(manifest.version).toBe(2);
-    expect(store.count("put")).toBe(2);
+    expect(store.count("put", MANIFEST_PREFIX)).toBe(2);
     expect(ours.get("a")?.version).toBe(3);
   });
 
@@ -107,7 +112,7 @@ describe("a put whose answer is lost", () => {
     const catalog = await openCatalog(store);
     await catalog.register(registration("a"));
     await catalog.register(registration("b"));
-    store.plan("put", { kind: "lose_answer", code: "commit_unknown" });
+    store.plan("put", { kind: "lose_answer", code: "commit_unknown" }, 1, MANIFEST_PREFIX);
     store.plan("get", { kind: "refuse", code: "storage_failed" }, 4);
     expect(await codeOf(catalog.register(registration("a")))).toBe("commit_unknown");
 
@@ -122,7 +127,7 @@ describe("a put whose answer is lost", () => {
 
   test("is reported as unknown if no send is ever answered", async () => {
     const catalog = await openCatalog(store);
-    store.plan("put", { kind: "refuse", code: "storage_timeout" }, 3);
+    store.plan("put", { kind: "refuse", code: "storage_timeout" }, 3, MANIFEST_PREFIX);
     expect(await codeOf(catalog.register(registration("a")))).toBe("commit_unknown");
     expect(await codeOf(catalog.read("a"))).toBe("dataset_not_found");
     expect((await catalog.register(registration("a"))).manifest.version).toBe(1);

@@ -27,22 +27,36 @@ const sample: StoredManifest = {
     schema_fingerprint: "sha256:abc",
     objects: [
       { key: "datasets/airports/f/1.parquet", size: Number.MAX_SAFE_INTEGER },
-      { key: "données/日本/𝄞.parquet", size: 0, sha256: "ab".repeat(32) },
+      {
+        key: "données/日本/𝄞.parquet",
+        size: 0,
+        sha256: "ab".repeat(32),
+        row_count: 0,
+        columns: [{ id: 1, name: "citta", type: "int64" }],
+      },
     ],
     created_at: "2026-01-02T03:04:05.678Z",
     updated_at: "2026-01-02T03:04:05.679Z",
     row_count: 2 ** 31,
     version: 7,
     columns: [
-      { id: 1, name: "città", type: "utf8", nullable: true },
+      { id: 1, name: "città", type: "utf8", nullable: true, integer_digits: 19 },
       { id: 9, name: 'a "quoted"\nname', type: "timestamp[us, tz=UTC]", nullable: false },
     ],
+    last_column_id: 12,
   },
+  incarnation: "first",
   recent_commits: ["first", "second"],
 };
 
 const unicode = (maxLength: number): fc.Arbitrary<string> =>
   fc.string({ unit: "binary", minLength: 1, maxLength });
+
+const physical = {
+  id: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+  name: unicode(40),
+  type: unicode(20),
+};
 
 const stored: fc.Arbitrary<StoredManifest> = fc
   .record({
@@ -53,6 +67,8 @@ const stored: fc.Arbitrary<StoredManifest> = fc
           key: unicode(60),
           size: fc.maxSafeNat(),
           sha256: fc.stringMatching(/^[0-9a-f]{64}$/),
+          row_count: fc.maxSafeNat(),
+          columns: fc.array(fc.record(physical), { maxLength: 3 }),
         },
         { requiredKeys: ["key", "size"] },
       ),
@@ -62,19 +78,24 @@ const stored: fc.Arbitrary<StoredManifest> = fc
     row_count: fc.option(fc.maxSafeNat(), { nil: undefined }),
     columns: fc.option(
       fc.array(
-        fc.record<Column>({
-          id: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
-          name: unicode(40),
-          type: unicode(20),
-          nullable: fc.boolean(),
-        }),
+        fc.record<Column>(
+          {
+            ...physical,
+            nullable: fc.boolean(),
+            integer_digits: fc.nat(400),
+            fraction_digits: fc.nat(400),
+          },
+          { requiredKeys: ["id", "name", "type", "nullable"] },
+        ),
         { maxLength: 30 },
       ),
       { nil: undefined },
     ),
+    last_column_id: fc.option(fc.nat(2 ** 31 - 1), { nil: undefined }),
+    incarnation: unicode(40),
     recent_commits: fc.array(fc.uuid(), { minLength: 1, maxLength: COMMIT_RING }),
   })
-  .map(({ recent_commits, row_count, columns, ...rest }) => {
+  .map(({ incarnation, recent_commits, row_count, columns, last_column_id, ...rest }) => {
     const manifest: Manifest = {
       dataset_id: datasetId("property"),
       name: "property",
@@ -83,8 +104,9 @@ const stored: fc.Arbitrary<StoredManifest> = fc
       ...rest,
       ...(row_count === undefined ? {} : { row_count }),
       ...(columns === undefined ? {} : { columns }),
+      ...(last_column_id === undefined ? {} : { last_column_id }),
     };
-    return { manifest, recent_commits };
+    return { manifest, incarnation, recent_commits };
   });
 
 describe("a manifest file", () => {
@@ -102,6 +124,7 @@ describe("a manifest file", () => {
       fc.property(stored, (each) => {
         expect(columnsOf(codec.encode(each))).toStrictEqual({
           ...each.manifest,
+          incarnation: each.incarnation,
           recent_commits: each.recent_commits,
         });
       }),
@@ -113,10 +136,14 @@ describe("a manifest file", () => {
     const { columns: _, ...bare } = sample.manifest;
     const objects = Array.from({ length: 5000 }, (_, i) => ({ key: `k/${i}`, size: i }));
     for (const manifest of [bare, { ...bare, columns: [] }, { ...bare, objects }]) {
-      const each: StoredManifest = { manifest, recent_commits: ["x"] };
+      const each: StoredManifest = { manifest, incarnation: "i", recent_commits: ["x"] };
       const bytes = codec.encode(each);
       expect(codec.decode(bytes, "airports")).toStrictEqual(each);
-      expect(columnsOf(bytes)).toStrictEqual({ ...manifest, recent_commits: ["x"] });
+      expect(columnsOf(bytes)).toStrictEqual({
+        ...manifest,
+        incarnation: "i",
+        recent_commits: ["x"],
+      });
     }
   });
 
@@ -136,8 +163,16 @@ describe("a manifest file", () => {
       ["created_at", "VARCHAR"],
       ["updated_at", "VARCHAR"],
       ["row_count", "BIGINT"],
-      ["objects", 'STRUCT("key" VARCHAR, size BIGINT, sha256 VARCHAR)[]'],
-      ["columns", 'STRUCT(id INTEGER, "name" VARCHAR, "type" VARCHAR, nullable BOOLEAN)[]'],
+      [
+        "objects",
+        'STRUCT("key" VARCHAR, size BIGINT, sha256 VARCHAR, row_count BIGINT, "columns" STRUCT(id INTEGER, "name" VARCHAR, "type" VARCHAR)[])[]',
+      ],
+      [
+        "columns",
+        'STRUCT(id INTEGER, "name" VARCHAR, "type" VARCHAR, nullable BOOLEAN, integer_digits BIGINT, fraction_digits BIGINT)[]',
+      ],
+      ["last_column_id", "INTEGER"],
+      ["incarnation", "VARCHAR"],
       ["recent_commits", "VARCHAR[]"],
     ]);
     const rows = await connection.runAndReadAll(

@@ -31,6 +31,7 @@ const sample: StoredManifest = {
     version: 1,
     columns: [{ id: 1, name: "a", type: "int64", nullable: false }],
   },
+  incarnation: "one",
   recent_commits: ["one"],
 };
 
@@ -124,9 +125,19 @@ describe("a well-formed Parquet file that is no manifest of ours", () => {
   });
 
   test("is refused when it has a newer format, with a message that says so", () => {
-    expect(() => codec.decode(sealed({ [FORMAT_KEY]: "2" }), "sealed")).toThrow(
-      "It has manifest format 2, written by a newer version of this program; this one reads up to 1.",
+    expect(() => codec.decode(sealed({ [FORMAT_KEY]: "3" }), "sealed")).toThrow(
+      "It has manifest format 3, written by a newer version of this program; this one reads up to 2.",
     );
+  });
+
+  test("of format 1 is read: its dataset is told from others by its creation", () => {
+    const { manifest, recent_commits } = sample;
+    const envelope = JSON.stringify({ ...manifest, recent_commits });
+    const bytes = sealed({ [FORMAT_KEY]: "1", [ENVELOPE_KEY]: envelope });
+    expect(codec.decode(bytes, "sealed")).toStrictEqual({
+      ...sample,
+      incarnation: manifest.created_at,
+    });
   });
 
   test("is refused when it names no format", () => {
@@ -143,7 +154,7 @@ describe("a well-formed Parquet file that is no manifest of ours", () => {
     const good = { ...manifest, recent_commits };
     const envelope = (value: unknown): Uint8Array =>
       sealed({ [FORMAT_KEY]: "1", [ENVELOPE_KEY]: JSON.stringify(value) });
-    expect(codec.decode(envelope(good), "sealed")).toStrictEqual(sample);
+    expect(codec.decode(envelope(good), "sealed").manifest).toStrictEqual(manifest);
     expect(() => codec.decode(sealed({ [FORMAT_KEY]: "1" }), "sealed")).toThrow("not as expected");
     const broken = sealed({ [FORMAT_KEY]: "1", [ENVELOPE_KEY]: "{" });
     expect(() => codec.decode(broken, "sealed")).toThrow("not JSON");

@@ -15,14 +15,16 @@ import {
   type Registration,
 } from "../../core/services.ts";
 import type { ObjectStore } from "../../core/storage.ts";
-import { deleteOwnObjects } from "./data-objects.ts";
+import { History } from "./history.ts";
 import { copyManifest, nextManifest, type StoredManifest } from "./manifest.ts";
 import { openManifestCodec } from "./manifest-file.ts";
 import { type Live, ManifestFiles, type PutOutcome } from "./manifest-files.ts";
 import { NameLocks } from "./name-locks.ts";
-import { checkRegistration } from "./registration.ts";
+import { checkRegistration, commitSchema, registerSchema } from "./registration.ts";
 import { quarantined, Registry, serve } from "./registry.ts";
 import { rehydrate } from "./rehydrate.ts";
+import { Retention } from "./retention.ts";
+import { damagedVersion, versionNotFound } from "./version.ts";
 
 /** What the catalog is made of. */
 export interface CatalogParts {
@@ -31,6 +33,15 @@ export interface CatalogParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly hooks: PluginHooks;
+  /** Versions of a dataset that are kept, the current one among them; at least 1. */
+  readonly retention: number;
+}
+
+/** What there is once the store has been opened. */
+interface Opened {
+  readonly files: ManifestFiles;
+  readonly history: History;
+  readonly retention: Retention;
 }
 
 type Prepare = (current: Manifest | undefined) => Promise<Registration>;
@@ -45,7 +56,8 @@ export class DatasetCatalog implements CatalogService {
   readonly #registry = new Registry();
   readonly #locks = new NameLocks();
   readonly #rechecks = new Set<string>();
-  #open_files: ManifestFiles | undefined;
+  readonly #pruning = new Set<string>();
+  #opened: Opened | undefined;
 
   constructor(parts: CatalogParts) {
     this.#parts = parts;
@@ -62,7 +74,9 @@ export class DatasetCatalog implements CatalogService {
       limits.catalog_load_concurrency,
     );
     this.#registry.replaceAll(entries);
-    this.#open_files = files;
+    const history = new History(store, files);
+    const parts = { ...this.#parts, files, history, registry: this.#registry };
+    this.#opened = { files, history, retention: new Retention(parts) };
     const duration_ms = Math.round(clock.monotonic_ms() - started_ms);
     const quarantine = [...entries]
       .flatMap(([name, entry]) =>
@@ -84,7 +98,7 @@ export class DatasetCatalog implements CatalogService {
 
   /** Takes anything: the check of every member is part of it. */
   async register(value: unknown): Promise<Committed> {
-    const registration = checkRegistration(value, this.#parts.limits);
+    const registration = checkRegistration(value, this.#parts.limits, registerSchema);
     return this.#commit(registration.name, () => Promise.resolve(registration));
   }
 
@@ -95,7 +109,8 @@ export class DatasetCatalog implements CatalogService {
   async commit(name: string, prepare: Prepare): Promise<Committed> {
     checkName(name);
     return this.#commit(name, async (current) => {
-      const registration = checkRegistration(await prepare(current), this.#parts.limits);
+      const prepared = await prepare(current);
+      const registration = checkRegistration(prepared, this.#parts.limits, commitSchema);
       if (registration.name === name) return registration;
       throw new Error(`a commit to ${name} prepared a registration of ${registration.name}`);
     });
@@ -114,6 +129,40 @@ export class DatasetCatalog implements CatalogService {
     const manifest = serve(name, this.#registry.get(name));
     if (manifest === undefined) throw this.#registry.notFound(name);
     return manifest;
+  }
+
+  async getVersion(name: string, version: number): Promise<Manifest | undefined> {
+    checkName(name);
+    const entry = this.#registry.get(name);
+    const manifest = this.get(name);
+    if (manifest === undefined || entry?.state !== "live") return undefined;
+    if (manifest.version === version) return manifest;
+    const { history, retention } = this.#open;
+    if (!retention.keeps(version, manifest.version)) return undefined;
+    const found = await history.read(name, version);
+    if (found?.state === "quarantined") throw damagedVersion(name, version, found);
+    // What an earlier dataset of this name has left behind is no version of this one.
+    if (found?.stored.incarnation !== entry.stored.incarnation) return undefined;
+    return copyManifest(found.stored.manifest);
+  }
+
+  async versions(name: string): Promise<readonly number[]> {
+    const manifest = this.get(name);
+    if (manifest === undefined) return [];
+    const { history, retention } = this.#open;
+    // Each version is copied before the next one is committed, over whatever lay there before.
+    const past = (await history.versions(name)).filter(
+      (version) => version < manifest.version && retention.keeps(version, manifest.version),
+    );
+    return [...past, manifest.version];
+  }
+
+  /** `dataset_not_found`, or `version_not_found` with the versions that are kept. */
+  async readVersion(name: string, version: number): Promise<Manifest> {
+    await this.read(name);
+    const manifest = await this.getVersion(name, version);
+    if (manifest !== undefined) return manifest;
+    throw versionNotFound(name, version, await this.versions(name));
   }
 
   list(): readonly Manifest[] {
@@ -140,20 +189,41 @@ export class DatasetCatalog implements CatalogService {
       await this.#orDoubt(name, () => this.#files.delete(name));
       // A crash from here on leaves data objects that no manifest lists: lost space, nothing else.
       this.#registry.set(name, undefined);
-      if (found.state !== "live") return;
-      const { manifest } = found.stored;
-      await this.#parts.hooks.notify(datasetDeleted, { manifest: copyManifest(manifest) });
+      const last = found.state === "live" ? found.stored.manifest : undefined;
+      if (last !== undefined) {
+        await this.#parts.hooks.notify(datasetDeleted, { manifest: copyManifest(last) });
+      }
       // Inside the section: a commit to this name that stores the same object comes after.
-      await deleteOwnObjects(manifest, { ...this.#parts, registry: this.#registry });
+      await this.#open.retention.purge(name, last);
     });
   }
 
   get #files(): ManifestFiles {
-    if (this.#open_files !== undefined) return this.#open_files;
+    return this.#open.files;
+  }
+
+  get #open(): Opened {
+    if (this.#opened !== undefined) return this.#opened;
     throw new LakehouseError("not_ready", "The catalog has not been loaded yet.");
   }
 
-  #commit(name: string, prepare: Prepare): Promise<Committed> {
+  async #commit(name: string, prepare: Prepare): Promise<Committed> {
+    const committed = await this.#commitSection(name, prepare);
+    if (committed.manifest.version > this.#parts.retention) this.#pruneSoon(name);
+    return committed;
+  }
+
+  /** In a section of its own, so that the answer to a commit does not wait for it. */
+  #pruneSoon(name: string): void {
+    if (this.#pruning.has(name)) return;
+    this.#pruning.add(name);
+    void this.#locks.run(name, () => {
+      this.#pruning.delete(name);
+      return this.#open.retention.prune(name);
+    });
+  }
+
+  #commitSection(name: string, prepare: Prepare): Promise<Committed> {
     return this.#locks.run(name, async () => {
       const commit_id = randomUUID();
       const attempts = this.#parts.limits.catalog_commit_attempts;
@@ -161,6 +231,8 @@ export class DatasetCatalog implements CatalogService {
         const known = await this.#settle(name);
         const candidate = await this.#judge(name, known, prepare, commit_id);
         if (candidate === undefined) continue;
+        // A crash right after this leaves a copy that the next commit finds and does not need.
+        if (known !== undefined) await this.#open.history.keep(known.stored);
         const outcome = await this.#orDoubt(name, () => this.#files.put(name, candidate, known));
         this.#adopt(name, outcome);
         if (outcome.landed) return this.#announce(candidate.manifest, known !== undefined);

@@ -20,7 +20,7 @@ import { BLANK_SEAL, checkSeal, SEAL_KEY, sealFile } from "./seal.ts";
  * The layout of the file. Raise it with every change of the envelope or the columns: a reader
  * refuses a format it does not know, so a manifest is never half-read.
  */
-export const MANIFEST_FORMAT = 1;
+export const MANIFEST_FORMAT = 2;
 export const FORMAT_KEY = "lakehouse.format";
 
 /**
@@ -43,6 +43,9 @@ const envelopeSchema = Type.Object(
     row_count: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
     objects: Type.Array(dataObjectSchema),
     columns: Type.Optional(Type.Array(columnSchema)),
+    last_column_id: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })),
+    /** From format 2 on. */
+    incarnation: Type.Optional(Type.String({ minLength: 1 })),
     recent_commits: Type.Array(Type.String(), { minItems: 1, maxItems: COMMIT_RING }),
   },
   { additionalProperties: false },
@@ -63,7 +66,7 @@ export async function openManifestCodec(): Promise<ManifestCodec> {
 }
 
 function encode(stored: StoredManifest): Uint8Array {
-  const { manifest, recent_commits } = stored;
+  const { manifest, incarnation, recent_commits } = stored;
   const properties = new WriterPropertiesBuilder()
     .setCompression(Compression.SNAPPY)
     .setDictionaryEnabled(false)
@@ -73,7 +76,7 @@ function encode(stored: StoredManifest): Uint8Array {
       new Map([
         [FORMAT_KEY, String(MANIFEST_FORMAT)],
         [SEAL_KEY, BLANK_SEAL],
-        [ENVELOPE_KEY, JSON.stringify({ ...manifest, recent_commits })],
+        [ENVELOPE_KEY, JSON.stringify({ ...manifest, incarnation, recent_commits })],
       ]),
     )
     .build();
@@ -90,14 +93,14 @@ function decode(bytes: Uint8Array, name: string): StoredManifest {
     const { path, message } = envelopeCheck.Errors(envelope).First() ?? {};
     throw corrupt(`Its member ${path ?? ""} is not as expected: ${message ?? "unknown value"}.`);
   }
-  const { recent_commits, ...manifest } = envelope;
+  const { recent_commits, incarnation = envelope.created_at, ...manifest } = envelope;
   if (manifest.name !== name) {
     throw corrupt(`It is the manifest of ${JSON.stringify(manifest.name)}, not of ${name}.`);
   }
   if (manifest.dataset_id !== datasetId(name)) {
     throw corrupt(`Its dataset_id is ${manifest.dataset_id}, not the one of ${name}.`);
   }
-  return { manifest: copyManifest(manifest), recent_commits };
+  return { manifest: copyManifest(manifest), incarnation, recent_commits };
 }
 
 function checkFormat(format: string | undefined): void {

@@ -63,8 +63,13 @@ export class ManifestFiles {
   }
 
   /** Damage is an answer (`quarantined`), a fault of the storage is thrown. */
-  async read(name: string): Promise<Found> {
-    const object = await this.#store.get(manifestKey(name));
+  read(name: string): Promise<Found> {
+    return this.readAt(manifestKey(name), name);
+  }
+
+  /** A manifest of `name` at another key. */
+  async readAt(key: string, name: string): Promise<Found> {
+    const object = await this.#store.get(key);
     if (object === undefined) return undefined;
     const { etag } = object.info;
     try {
@@ -77,6 +82,10 @@ export class ManifestFiles {
       if (!damage) throw error;
       return { state: "quarantined", reason: error.message, etag };
     }
+  }
+
+  encode(stored: StoredManifest): Uint8Array {
+    return this.#codec.encode(stored);
   }
 
   /** True if storage still holds what `known` was read from; costs no read of the bytes. */
@@ -96,7 +105,7 @@ export class ManifestFiles {
    * Throws `commit_unknown` if it cannot tell; any other error means that nothing was stored.
    */
   async put(name: string, candidate: StoredManifest, known: Live | undefined): Promise<PutOutcome> {
-    const bytes = this.#codec.encode(candidate);
+    const bytes = this.encode(candidate);
     if (bytes.length > this.#limit_bytes) throw this.#tooLarge(name, bytes.length);
     let lost_answer: unknown;
     for (let send = 1; send <= SENDS; send += 1) {

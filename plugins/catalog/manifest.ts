@@ -1,5 +1,6 @@
 import { LakehouseError } from "../../core/error.ts";
-import type { Column, DataObject, Manifest, Registration } from "../../core/services.ts";
+import type { DataObject, Manifest, Registration } from "../../core/services.ts";
+import { copyColumn, nextColumns } from "./columns.ts";
 import { datasetId } from "./dataset-id.ts";
 
 /** Commit ids a manifest remembers. */
@@ -8,6 +9,11 @@ export const COMMIT_RING = 16;
 /** What a manifest file holds: the manifest, and what only the commit protocol needs. */
 export interface StoredManifest {
   readonly manifest: Manifest;
+  /**
+   * The id of the commit that created the dataset: tells its versions from those of an earlier
+   * dataset of the same name, which the times could not for certain.
+   */
+  readonly incarnation: string;
   /**
    * The ids of the last commits, the newest last. A writer that lost the answer to its put finds
    * out here whether it landed, even after others have committed on top of it.
@@ -21,8 +27,9 @@ export interface CommitStamp {
 }
 
 /**
- * Pure; no I/O. The manifest after this registration: version 1, or the next one under the same
- * fingerprint. `schema_conflict` if the fingerprint, or the columns under it, are others.
+ * Pure; no I/O. The manifest after this registration: version 1, or the next one. `schema_conflict`
+ * if the fingerprint is another and the registration does not allow that, or if the columns under
+ * it are others.
  */
 export function nextManifest(
   current: StoredManifest | undefined,
@@ -32,26 +39,27 @@ export function nextManifest(
   const before = current?.manifest;
   if (before !== undefined) checkFingerprint(before, registration);
   const now = stamp.now.toISOString();
-  const columns = nextColumns(before, registration);
+  const { columns, last_column_id, objects } = nextColumns(before, registration);
   const manifest: Manifest = {
     dataset_id: datasetId(registration.name),
     name: registration.name,
     schema_fingerprint: registration.schema_fingerprint,
-    objects: registration.objects,
+    objects,
     created_at: before?.created_at ?? now,
     updated_at: before === undefined ? now : laterThan(before.updated_at, now),
     // A count belongs to the objects it was counted over, so it is never carried over.
     ...(registration.row_count === undefined ? {} : { row_count: registration.row_count }),
     version: (before?.version ?? 0) + 1,
     ...(columns === undefined ? {} : { columns }),
+    ...(last_column_id === undefined ? {} : { last_column_id }),
   };
   const recent_commits = [...(current?.recent_commits ?? []), stamp.commit_id].slice(-COMMIT_RING);
-  return { manifest, recent_commits };
+  return { manifest, incarnation: current?.incarnation ?? stamp.commit_id, recent_commits };
 }
 
 /** A copy that shares nothing with the registry; its members in the order of the wire contract. */
 export function copyManifest(manifest: Manifest): Manifest {
-  const { row_count, columns } = manifest;
+  const { row_count, columns, last_column_id } = manifest;
   return {
     dataset_id: manifest.dataset_id,
     name: manifest.name,
@@ -61,20 +69,26 @@ export function copyManifest(manifest: Manifest): Manifest {
     updated_at: manifest.updated_at,
     ...(row_count === undefined ? {} : { row_count }),
     version: manifest.version,
-    ...(columns === undefined ? {} : { columns: columns.map(copyColumn) }),
+    ...(columns === undefined ? {} : { columns: columns.map((each) => copyColumn(each)) }),
+    ...(last_column_id === undefined ? {} : { last_column_id }),
   };
 }
 
-export function copyObject({ key, size, sha256 }: DataObject): DataObject {
-  return sha256 === undefined ? { key, size } : { key, size, sha256 };
-}
-
-export function copyColumn({ id, name, type, nullable }: Column): Column {
-  return { id, name, type, nullable };
+export function copyObject({ key, size, sha256, row_count, columns }: DataObject): DataObject {
+  return {
+    key,
+    size,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(row_count === undefined ? {} : { row_count }),
+    ...(columns === undefined
+      ? {}
+      : { columns: columns.map(({ id, name, type }) => ({ id, name, type })) }),
+  };
 }
 
 function checkFingerprint(registered: Manifest, offered: Registration): void {
   if (registered.schema_fingerprint === offered.schema_fingerprint) return;
+  if (offered.schema_change === "allow") return;
   throw new LakehouseError(
     "schema_conflict",
     `${offered.name} is registered with another schema fingerprint.`,
@@ -83,38 +97,6 @@ function checkFingerprint(registered: Manifest, offered: Registration): void {
       extra: {
         registered_fingerprint: registered.schema_fingerprint,
         offered_fingerprint: offered.schema_fingerprint,
-      },
-    },
-  );
-}
-
-/** The registered ids stay for the life of the dataset; only nullability may move. */
-function nextColumns(
-  registered: Manifest | undefined,
-  offered: Registration,
-): readonly Column[] | undefined {
-  const old = registered?.columns;
-  const fresh = offered.columns;
-  if (old === undefined || fresh === undefined) return fresh ?? old;
-  if (old.length !== fresh.length) throw otherColumns(offered);
-  return fresh.map((column, i) => {
-    const before = old[i];
-    if (before?.name !== column.name || before.type !== column.type) {
-      throw otherColumns(offered);
-    }
-    return { id: before.id, name: column.name, type: column.type, nullable: column.nullable };
-  });
-}
-
-function otherColumns({ name, schema_fingerprint }: Registration): LakehouseError {
-  return new LakehouseError(
-    "schema_conflict",
-    `${name} is registered under this fingerprint with other columns.`,
-    {
-      hint: "A fingerprint stands for the names and types of the columns, in order: send the one that belongs to these.",
-      extra: {
-        registered_fingerprint: schema_fingerprint,
-        offered_fingerprint: schema_fingerprint,
       },
     },
   );

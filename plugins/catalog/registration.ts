@@ -3,41 +3,65 @@ import { checkBody } from "../../core/body.ts";
 import { LakehouseError } from "../../core/error.ts";
 import { isRecord } from "../../core/json.ts";
 import type { Limits } from "../../core/limits.ts";
-import { type Column, checkName, type DataObject, type Registration } from "../../core/services.ts";
+import {
+  checkName,
+  type DataObject,
+  type PhysicalColumn,
+  type Registration,
+} from "../../core/services.ts";
 import { checkKey } from "../../core/storage.ts";
-import { copyColumn, copyObject } from "./manifest.ts";
+import { copyColumn } from "./columns.ts";
+import { copyObject } from "./manifest.ts";
 
 /** Integers beyond 2^53 - 1 have lost digits before anyone could look at them. */
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+const physicalColumn = {
+  /** A Parquet field id, which is an int32. */
+  id: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
+  name: Type.String({ minLength: 1 }),
+  type: Type.String({ minLength: 1, maxLength: 4096 }),
+};
 
 export const dataObjectSchema = Type.Object(
   {
     key: Type.String(),
     size: count,
     sha256: Type.Optional(Type.String({ pattern: "^[0-9a-f]{64}$" })),
+    row_count: Type.Optional(count),
+    columns: Type.Optional(
+      Type.Array(Type.Object(physicalColumn, { additionalProperties: false })),
+    ),
   },
   { additionalProperties: false },
 );
 
 export const columnSchema = Type.Object(
   {
-    /** A Parquet field id, which is an int32. */
-    id: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
-    name: Type.String({ minLength: 1 }),
-    type: Type.String({ minLength: 1, maxLength: 4096 }),
+    ...physicalColumn,
     nullable: Type.Boolean(),
+    integer_digits: Type.Optional(count),
+    fraction_digits: Type.Optional(count),
   },
   { additionalProperties: false },
 );
 
-/** The body of `POST /catalog/register`. */
-export const registrationSchema = Type.Object(
+const registration = {
+  name: Type.String(),
+  schema_fingerprint: Type.String({ minLength: 1, maxLength: 1024 }),
+  objects: Type.Array(dataObjectSchema),
+  row_count: Type.Optional(count),
+  columns: Type.Optional(Type.Array(columnSchema)),
+};
+
+/** The body of `POST /catalog/register`, which never changes a schema. */
+export const registerSchema = Type.Object(registration, { additionalProperties: false });
+
+/** What a plugin commits. */
+export const commitSchema = Type.Object(
   {
-    name: Type.String(),
-    schema_fingerprint: Type.String({ minLength: 1, maxLength: 1024 }),
-    objects: Type.Array(dataObjectSchema),
-    row_count: Type.Optional(count),
-    columns: Type.Optional(Type.Array(columnSchema)),
+    ...registration,
+    schema_change: Type.Optional(Type.Union([Type.Literal("refuse"), Type.Literal("allow")])),
   },
   { additionalProperties: false },
 );
@@ -47,20 +71,27 @@ export const registrationSchema = Type.Object(
  * `invalid_key`, `invalid_request`, `limit_exceeded`; each carries the JSON pointer (RFC 6901) of
  * the member. The result is a copy.
  */
-export function checkRegistration(value: unknown, limits: Limits): Registration {
+export function checkRegistration(
+  value: unknown,
+  limits: Limits,
+  schema: typeof registerSchema | typeof commitSchema,
+): Registration {
   if (isRecord(value)) {
     checkNameMember(value["name"]);
     checkFingerprintMember(value["schema_fingerprint"]);
   }
-  const body = checkBody(registrationSchema, value);
-  checkObjects(body.objects);
-  if (body.columns !== undefined) checkColumns(body.columns, limits.dataset_columns);
+  const body: Registration = checkBody(schema, value);
+  checkObjects(body.objects, limits.dataset_columns);
+  if (body.columns !== undefined) checkColumns(body.columns, limits.dataset_columns, "");
   return {
     name: body.name,
     schema_fingerprint: body.schema_fingerprint,
     objects: body.objects.map(copyObject),
     ...(body.row_count === undefined ? {} : { row_count: body.row_count }),
-    ...(body.columns === undefined ? {} : { columns: body.columns.map(copyColumn) }),
+    ...(body.columns === undefined
+      ? {}
+      : { columns: body.columns.map((each) => copyColumn(each)) }),
+    ...(body.schema_change === undefined ? {} : { schema_change: body.schema_change }),
   };
 }
 
@@ -79,9 +110,10 @@ function checkFingerprintMember(fingerprint: unknown): void {
   checkText(fingerprint, pointer);
 }
 
-function checkObjects(objects: readonly DataObject[]): void {
+function checkObjects(objects: readonly DataObject[], column_limit: number): void {
   const seen = new Set<string>();
-  for (const [i, { key }] of objects.entries()) {
+  for (const [i, { key, columns }] of objects.entries()) {
+    if (columns !== undefined) checkColumns(columns, column_limit, `/objects/${i}`);
     const pointer = `/objects/${i}/key`;
     at(pointer, () => checkKey(key));
     if (seen.has(key)) throw refused(pointer, "names an object that is listed before");
@@ -89,20 +121,20 @@ function checkObjects(objects: readonly DataObject[]): void {
   }
 }
 
-function checkColumns(columns: readonly Column[], limit: number): void {
+function checkColumns(columns: readonly PhysicalColumn[], limit: number, of: string): void {
   if (columns.length > limit) {
     throw new LakehouseError("limit_exceeded", `A dataset has at most ${limit} columns.`, {
       hint: "Split the dataset, or raise limits.dataset_columns.",
-      extra: { pointer: "/columns", limit },
+      extra: { pointer: `${of}/columns`, limit },
     });
   }
   const ids = new Set<number>();
   const names = new Set<string>();
   for (const [i, { id, name, type }] of columns.entries()) {
-    checkText(name, `/columns/${i}/name`);
-    checkText(type, `/columns/${i}/type`);
-    if (ids.has(id)) throw refused(`/columns/${i}/id`, "repeats a column id");
-    if (names.has(name)) throw refused(`/columns/${i}/name`, "repeats a column name");
+    checkText(name, `${of}/columns/${i}/name`);
+    checkText(type, `${of}/columns/${i}/type`);
+    if (ids.has(id)) throw refused(`${of}/columns/${i}/id`, "repeats a column id");
+    if (names.has(name)) throw refused(`${of}/columns/${i}/name`, "repeats a column name");
     ids.add(id);
     names.add(name);
   }

@@ -3,6 +3,7 @@ import type { AnyElysia } from "elysia";
 import { readJson } from "../../core/body.ts";
 import type { DatasetCatalog } from "./dataset-catalog.ts";
 import { renderList } from "./manifest-list.ts";
+import { parseVersion } from "./version.ts";
 
 /** The routes under `/catalog`. */
 export function catalogRoutes(catalog: DatasetCatalog, json_body_bytes: number): AnyElysia {
@@ -12,7 +13,16 @@ export function catalogRoutes(catalog: DatasetCatalog, json_body_bytes: number):
       async ({ request }) => catalog.register(await readJson(request, json_body_bytes)),
       { parse: "none" },
     )
-    .get("/manifest/:name", ({ params }) => catalog.read(params.name))
+    .get("/manifest/:name", ({ params, query }) => {
+      const { version } = query;
+      return version === undefined
+        ? catalog.read(params.name)
+        : catalog.readVersion(params.name, parseVersion(version));
+    })
+    .get("/manifest/:name/versions", async ({ params }) => {
+      const { version } = await catalog.read(params.name);
+      return { name: params.name, version, versions: await catalog.versions(params.name) };
+    })
     .delete("/manifest/:name", async ({ params }) => {
       await catalog.delete(params.name);
       return { deleted: params.name };

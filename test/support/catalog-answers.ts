@@ -5,6 +5,8 @@ import { okJson } from "./server.ts";
 const instant = Type.String({ pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$" });
 const exactly = { additionalProperties: false } as const;
 
+const physical = { id: Type.Integer(), name: Type.String(), type: Type.String() };
+
 /** A manifest as the wire contract has it: no member more. */
 const manifest = Type.Object(
   {
@@ -15,7 +17,13 @@ const manifest = Type.Object(
     schema_fingerprint: Type.String(),
     objects: Type.Array(
       Type.Object(
-        { key: Type.String(), size: Type.Integer(), sha256: Type.Optional(Type.String()) },
+        {
+          key: Type.String(),
+          size: Type.Integer(),
+          sha256: Type.Optional(Type.String()),
+          row_count: Type.Optional(Type.Integer()),
+          columns: Type.Optional(Type.Array(Type.Object(physical, exactly))),
+        },
         exactly,
       ),
     ),
@@ -27,15 +35,16 @@ const manifest = Type.Object(
       Type.Array(
         Type.Object(
           {
-            id: Type.Integer(),
-            name: Type.String(),
-            type: Type.String(),
+            ...physical,
             nullable: Type.Boolean(),
+            integer_digits: Type.Optional(Type.Integer()),
+            fraction_digits: Type.Optional(Type.Integer()),
           },
           exactly,
         ),
       ),
     ),
+    last_column_id: Type.Optional(Type.Integer()),
   },
   exactly,
 );

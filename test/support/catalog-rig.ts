@@ -22,6 +22,8 @@ export interface CatalogOptions {
   readonly hooks?: PluginHooks;
   readonly limits?: Partial<Limits>;
   readonly log?: Logger;
+  /** By default that of the configuration. */
+  readonly retention?: number;
 }
 
 /** A catalog of its own memory over `store`, loaded: what one server process holds. */
@@ -29,10 +31,11 @@ export async function openCatalog(
   store: ObjectStore,
   options: CatalogOptions = {},
 ): Promise<DatasetCatalog> {
-  const { clock = systemClock, log = silentLog, limits } = options;
+  const { clock = systemClock, log = silentLog, limits, retention = 10 } = options;
   const hooks = options.hooks ?? new HookBus(log).forPlugin("catalog");
   const all_limits = { ...standardLimits, ...limits };
-  const catalog = new DatasetCatalog({ store, limits: all_limits, log, clock, hooks });
+  const parts = { store, limits: all_limits, log, clock, hooks, retention };
+  const catalog = new DatasetCatalog(parts);
   await catalog.start();
   return catalog;
 }

@@ -24,11 +24,16 @@ export type Fault =
   /** The call reaches the store only after `until`; its answer comes back as it is. */
   | { readonly kind: "hold"; readonly until: Promise<void> };
 
+interface Planned {
+  readonly fault: Fault;
+  readonly under: string;
+}
+
 /** A real store behind a bad line: the next calls of an operation suffer the faults planned for it. */
 export class FaultyStore implements ObjectStore {
   readonly calls: [Operation, string][] = [];
   readonly #inner: ObjectStore;
-  readonly #planned = new Map<Operation, Fault[]>();
+  readonly #planned = new Map<Operation, Planned[]>();
   readonly #late: Promise<unknown>[] = [];
 
   constructor(inner: ObjectStore) {
@@ -43,10 +48,13 @@ export class FaultyStore implements ObjectStore {
     return this.#inner.traits;
   }
 
-  /** The next call of `operation` that has no fault yet gets this one; `times` calls in a row. */
-  plan(operation: Operation, fault: Fault, times = 1): void {
+  /**
+   * The next call of `operation` for a key under this prefix that has no fault yet gets this one;
+   * `times` calls in a row.
+   */
+  plan(operation: Operation, fault: Fault, times = 1, under = ""): void {
     const faults = this.#planned.get(operation) ?? [];
-    for (let i = 0; i < times; i += 1) faults.push(fault);
+    for (let i = 0; i < times; i += 1) faults.push({ fault, under });
     this.#planned.set(operation, faults);
   }
 
@@ -60,9 +68,9 @@ export class FaultyStore implements ObjectStore {
     await Promise.allSettled(this.#late);
   }
 
-  /** Calls of one operation so far. */
-  count(operation: Operation): number {
-    return this.calls.filter(([each]) => each === operation).length;
+  /** Calls of one operation so far, for keys under this prefix. */
+  count(operation: Operation, under = ""): number {
+    return this.calls.filter(([each, key]) => each === operation && key.startsWith(under)).length;
   }
 
   put(key: string, body: PutBody, options?: PutOptions): Promise<ObjectInfo> {
@@ -85,6 +93,12 @@ export class FaultyStore implements ObjectStore {
     return this.#call("list", options?.prefix ?? "", () => this.#inner.list(options));
   }
 
+  #takeFault(operation: Operation, key: string): Fault | undefined {
+    const planned = this.#planned.get(operation) ?? [];
+    const index = planned.findIndex(({ under }) => key.startsWith(under));
+    return index === -1 ? undefined : planned.splice(index, 1)[0]?.fault;
+  }
+
   async #call<Result>(
     operation: Operation,
     key: string,
@@ -92,7 +106,7 @@ export class FaultyStore implements ObjectStore {
     forget: (lost: Result) => unknown = () => {},
   ): Promise<Result> {
     this.calls.push([operation, key]);
-    const fault = this.#planned.get(operation)?.shift();
+    const fault = this.#takeFault(operation, key);
     if (fault === undefined) return perform();
     switch (fault.kind) {
       case "refuse":
