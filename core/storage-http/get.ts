@@ -4,6 +4,9 @@ import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from "../storag
 import { entityTags, matchesStrongly, matchesWeakly, quoted } from "./etags.ts";
 import { parseRange } from "./range.ts";
 
+/** Objects up to this size are read before they are sent. */
+const WHOLE_BYTES = 1024 * 1024;
+
 /** Tries at a range that depends on the size, while the object keeps changing. */
 const SUFFIX_ATTEMPTS = 5;
 
@@ -132,9 +135,9 @@ function headersOf(info: ObjectInfo) {
 }
 
 /**
- * Streams an object. What fits into its first chunk is sent as such, with its length. The rest goes
- * out chunked, which is all Bun does with a stream: an error in mid-stream resets the connection
- * before the last chunk, so a cut body is never a valid one (RFC 9112 §7.1, §8).
+ * Sends an object. A small one is sent as such, with its length. A large one goes out chunked, which
+ * is all Bun does with a stream: an error in mid-stream resets the connection before the last chunk,
+ * so a cut body is never a valid one (RFC 9112 §7.1, §8).
  */
 async function respond(
   object: StoredObject,
@@ -142,15 +145,16 @@ async function respond(
   init: { readonly status: number; readonly headers: Record<string, string> },
   log: Logger,
 ): Promise<Response> {
+  if (length <= WHOLE_BYTES) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of object.stream) chunks.push(chunk);
+    return new Response(Buffer.concat(chunks), init);
+  }
   const source = object.stream[Symbol.asyncIterator]();
   // Before the status is sent, so that a failure to read is still a problem of its own.
   const first = await source.next();
-  if (first.done === true) return new Response(null, init);
-  if (first.value.length === length) {
-    await source.return?.();
-    return new Response(first.value.slice(), init);
-  }
-  return new Response(resumed(first.value, source, object.info.key, log), init);
+  const chunk = first.done === true ? new Uint8Array() : first.value;
+  return new Response(resumed(chunk, source, object.info.key, log), init);
 }
 
 /** Not a generator: one that is left before it starts would never release the object. */

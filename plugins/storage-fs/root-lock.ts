@@ -80,8 +80,11 @@ export class RootLock {
 
   /** After everything that waits or runs. */
   async close(): Promise<void> {
-    await this.alone(async () => {});
-    this.#file.close();
+    try {
+      await this.alone(async () => {});
+    } finally {
+      this.#file.close();
+    }
   }
 
   #pump(): void {

@@ -70,8 +70,11 @@ export async function openRoot(options: RootOptions): Promise<Root> {
 }
 
 export async function closeRoot({ lock, session }: Root): Promise<void> {
-  await lock.close();
-  await session.end();
+  try {
+    await lock.close();
+  } finally {
+    await session.end();
+  }
 }
 
 /** Private to the user, and durable with every folder on the way that had to be made. */
