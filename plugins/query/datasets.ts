@@ -5,60 +5,105 @@ import type { TableReference } from "./gate.ts";
 
 const SUGGESTIONS_LIMIT = 10;
 
+/** An older version of a dataset. No name holds an `@`, so this can be nothing else. */
+const VERSIONED = /^([^@]*)@([1-9]\d{0,14})$/;
+
+/** A dataset under the name that the statement has for it: `name`, or `name@version`. */
+export interface Dataset {
+  readonly name: string;
+  readonly manifest: Manifest;
+}
+
+/** A table of the statement, taken apart. */
+interface Wanted extends TableReference {
+  /** Of the dataset, without the version. */
+  readonly base: string;
+  readonly version: number | undefined;
+}
+
 /**
  * The datasets a statement names. SQL identifiers ignore case, dataset names do not: the exact
  * name wins, else the only one that differs by case alone.
  *
- * Throws `invalid_sql` with the position of the name, or `dataset_quarantined`.
+ * Throws `invalid_sql` with the position of the name, `dataset_quarantined`, or `data_corrupt` if
+ * the manifest of an older version is damaged.
  */
-export function findDatasets(
+export async function findDatasets(
   references: readonly TableReference[],
   catalog: CatalogService,
-): Manifest[] {
-  const found = new Map<string, Manifest>();
+): Promise<Dataset[]> {
+  const found = new Map<string, Dataset>();
   for (const reference of references) {
-    // The catalog would refuse to look up what can be no name.
-    const exact = DATASET_NAME.test(reference.name) ? catalog.get(reference.name) : undefined;
-    const manifest = exact ?? findIgnoringCase(reference, catalog);
-    const key = manifest.name.toLowerCase();
+    const dataset = await findDataset(reference, catalog);
+    const key = dataset.name.toLowerCase();
     const other = found.get(key);
-    if (other !== undefined && other.name !== manifest.name) {
+    if (other !== undefined && other.name !== dataset.name) {
       throw problem(
         reference,
-        `The statement names both ${other.name} and ${manifest.name}, which SQL cannot tell apart.`,
+        `The statement names both ${other.name} and ${dataset.name}, which SQL cannot tell apart.`,
         "Read them in two statements.",
       );
     }
-    found.set(key, manifest);
+    found.set(key, dataset);
   }
   return [...found.values()];
 }
 
-function findIgnoringCase(reference: TableReference, catalog: CatalogService): Manifest {
+async function findDataset(reference: TableReference, catalog: CatalogService): Promise<Dataset> {
+  const [, base = reference.name, digits] = VERSIONED.exec(reference.name) ?? [];
+  const version = digits === undefined ? undefined : Number(digits);
+  const wanted: Wanted = { ...reference, base, version };
+  // The catalog would refuse to look up what can be no name.
+  const exact = DATASET_NAME.test(base) ? catalog.get(base) : undefined;
+  const current = exact ?? findIgnoringCase(wanted, catalog);
+  if (version === undefined) return { name: current.name, manifest: current };
+  const manifest = await catalog.getVersion(current.name, version);
+  if (manifest === undefined) throw await noSuchVersion(wanted, current.name, catalog);
+  return { name: `${current.name}@${version}`, manifest };
+}
+
+async function noSuchVersion(
+  reference: Wanted,
+  name: string,
+  catalog: CatalogService,
+): Promise<LakehouseError> {
+  const newest = [...(await catalog.versions(name))].slice(-SUGGESTIONS_LIMIT);
+  const spelt = newest.map((version) => `"${name}@${version}"`);
+  return problem(
+    reference,
+    `Version ${reference.version} of the dataset ${name} is not kept.`,
+    `Name one of ${spelt.join(", ")}, or ${name} for the current one.`,
+    newest.map((version) => `${name}@${version}`),
+  );
+}
+
+function findIgnoringCase(reference: Wanted, catalog: CatalogService): Manifest {
   const names = catalog.list().map(({ name }) => name);
-  const wanted = reference.name.toLowerCase();
+  const wanted = reference.base.toLowerCase();
   const same = names.filter((name) => name.toLowerCase() === wanted);
   const [only] = same;
   if (same.length === 1 && only !== undefined) {
     const manifest = catalog.get(only);
     if (manifest !== undefined) return manifest;
   }
+  const suffix = reference.version === undefined ? "" : `@${reference.version}`;
   if (same.length > 1) {
+    const candidates = same.slice(0, SUGGESTIONS_LIMIT).map((name) => name + suffix);
     throw problem(
       reference,
       `The name ${reference.name} fits ${same.length} datasets.`,
-      `Write it as one of ${same.slice(0, SUGGESTIONS_LIMIT).join(", ")}.`,
-      same.slice(0, SUGGESTIONS_LIMIT),
+      `Write it as one of ${candidates.join(", ")}.`,
+      candidates,
     );
   }
-  const near = suggest(reference.name, names);
+  const near = suggest(reference.base, names);
   throw problem(
     reference,
-    `There is no dataset named ${JSON.stringify(reference.name)}.`,
+    `There is no dataset named ${JSON.stringify(reference.base)}.`,
     near === undefined
       ? "GET /catalog/list has the names. A file is ingested before it is queried."
-      : `Did you mean ${near}?`,
-    near === undefined ? [] : [near],
+      : `Did you mean ${near}${suffix}?`,
+    near === undefined ? [] : [near + suffix],
   );
 }
 

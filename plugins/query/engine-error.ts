@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { type ErrorCode, LakehouseError } from "../../core/error.ts";
 import { positionInMessage } from "./position.ts";
-import type { Table } from "./protocol.ts";
+import { pathsOf, type Table } from "./protocol.ts";
 
 /** The engine's messages start with their kind: `Binder Error: …`. */
 const KIND = /^([A-Za-z ]+?) Error: /;
@@ -79,10 +79,10 @@ export function withoutPaths(
   { tables, temp_path }: Pick<ErrorContext, "tables" | "temp_path">,
 ): string {
   let clean = text.replace(/\n+(LINE \d+: |Possible solutions:)[\s\S]*$/, "").trim();
-  for (const { name, paths } of tables) {
-    for (const path of paths) clean = clean.replaceAll(path, name);
+  for (const table of tables) {
+    for (const path of pathsOf(table)) clean = clean.replaceAll(path, table.name);
   }
-  for (const folder of tables.flatMap(({ paths }) => paths.map((path) => dirname(path)))) {
+  for (const folder of tables.flatMap((each) => pathsOf(each).map((path) => dirname(path)))) {
     if (folder.length > 1) clean = clean.replaceAll(folder, "…");
   }
   return clean.replaceAll(temp_path, "…");

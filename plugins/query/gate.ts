@@ -189,7 +189,11 @@ class Walk {
     const position = this.#positionOf(node);
     if (typeof table_name !== "string" || table_name === "") throw refusal("A table has no name.");
     if (isRecord(at_clause)) {
-      throw refusal("Reading an older version with AT is not served.", undefined, position);
+      throw refusal(
+        "Reading an older version with AT is not served.",
+        `A past version is a table of its own: version 1 is "${table_name}@1".`,
+        position,
+      );
     }
     const name = table_name.toLowerCase();
     if (isFilled(catalog_name) || isFilled(schema_name)) {

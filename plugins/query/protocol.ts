@@ -12,18 +12,35 @@ export const parametersSchema = Type.Union([
 export type Parameters = Static<typeof parametersSchema>;
 export type Parameter = Static<typeof parameter>;
 
+/** A column of a dataset or of a file, with the type as the manifest names it. */
+const columnSchema = Type.Object({
+  id: Type.Integer(),
+  name: Type.String(),
+  type: Type.String(),
+});
+export type TableColumn = Static<typeof columnSchema>;
+
+/** Local, verified Parquet files of one schema. */
+const groupSchema = Type.Object({
+  paths: Type.Array(Type.String(), { minItems: 1 }),
+  /** Where they differ from those of the table. */
+  columns: Type.Optional(Type.Array(columnSchema)),
+});
+export type FileGroup = Static<typeof groupSchema>;
+
 /** A dataset as the engine sees it. */
 export const tableSchema = Type.Object({
   /** The name the statement finds it under. */
   name: Type.String(),
-  /** Local, verified Parquet files of one schema. */
-  paths: Type.Array(Type.String()),
+  groups: Type.Array(groupSchema),
   /** Changes whenever the bytes behind a path do; part of the identity of an engine. */
   versions: Type.Array(Type.String()),
-  /** For a dataset without files: its columns, with types as the manifest names them. */
-  columns: Type.Array(Type.Object({ name: Type.String(), type: Type.String() })),
+  /** Empty if the catalog does not know them. */
+  columns: Type.Array(columnSchema),
 });
 export type Table = Static<typeof tableSchema>;
+
+export const pathsOf = ({ groups }: Table): string[] => groups.flatMap(({ paths }) => paths);
 
 export const requestSchema = Type.Union([
   Type.Object({ op: Type.Literal("inspect"), sql: Type.String() }),

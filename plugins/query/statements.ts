@@ -3,14 +3,15 @@ import { Value } from "@sinclair/typebox/value";
 import { checkBody, readJson } from "../../core/body.ts";
 import { errorFromJson, LakehouseError } from "../../core/error.ts";
 import type { Limits } from "../../core/limits.ts";
-import type { CatalogService, Manifest } from "../../core/services.ts";
+import type { CatalogService } from "../../core/services.ts";
 import type { WorkerPool, WorkerStream } from "../../core/workers.ts";
 import { CONTENT_TYPES, negotiate } from "./accept.ts";
-import { findDatasets } from "./datasets.ts";
+import { type Dataset, findDatasets } from "./datasets.ts";
 import type { ObjectFile, ObjectFiles } from "./object-files.ts";
 import { checkParameters } from "./parameters.ts";
 import { inspectionSchema, parametersSchema, type Parameters, type Table } from "./protocol.ts";
 import type { Format } from "./render/layout.ts";
+import { tableOf } from "./tables.ts";
 
 const bodySchema = Type.Object(
   { sql: Type.String(), params: Type.Optional(parametersSchema) },
@@ -58,7 +59,7 @@ export class Statements {
         { hint: "Divide it, or raise limits.sql_tables." },
       );
     }
-    const opened = await this.#open(findDatasets(inspected.tables, catalog));
+    const opened = await this.#open(await findDatasets(inspected.tables, catalog));
     const stream = await this.#run({ sql, params, format, opened, signal: request.signal });
     return new Response(pass(stream), {
       headers: {
@@ -88,19 +89,19 @@ export class Statements {
     return inspected;
   }
 
-  async #open(manifests: readonly Manifest[]): Promise<Opened> {
+  async #open(datasets: readonly Dataset[]): Promise<Opened> {
     const files: ObjectFile[] = [];
     const release = (): void => files.forEach((file) => file.release());
     try {
       const tables: Table[] = [];
-      for (const manifest of manifests) {
+      for (const dataset of datasets) {
         const own: ObjectFile[] = [];
-        for (const object of manifest.objects) {
+        for (const object of dataset.manifest.objects) {
           const file = await this.#options.files.open(object);
           own.push(file);
           files.push(file);
         }
-        tables.push(tableOf(manifest, own));
+        tables.push(tableOf(dataset, own));
       }
       return { tables, release };
     } catch (error) {
@@ -162,27 +163,6 @@ function checkText(sql: string, limit_bytes: number): void {
     throw new LakehouseError("invalid_sql", "The statement holds U+0000 or half a surrogate pair.");
   }
 }
-
-function tableOf({ name, objects, columns }: Manifest, files: readonly ObjectFile[]): Table {
-  if (objects.length === 0 && (columns === undefined || columns.length === 0)) {
-    throw new LakehouseError(
-      "invalid_sql",
-      `The dataset ${name} was registered without data and without columns.`,
-      { hint: "Ingest a file, or register it with its objects.", extra: { dataset: name } },
-    );
-  }
-  return {
-    name,
-    paths: files.map(({ path }) => path),
-    versions: files.map(({ version }) => version),
-    columns: objects.length > 0 ? [] : (columns ?? []).map((each) => pick(each)),
-  };
-}
-
-const pick = ({ name, type }: { name: string; type: string }): { name: string; type: string } => ({
-  name,
-  type,
-});
 
 /** An error in here resets the connection: a truncated result must never look complete. */
 async function* pass(stream: WorkerStream): AsyncGenerator<Uint8Array> {
