@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { CodecRegistry } from "../core/codec.ts";
+import { CodedUploads } from "../plugins/ingest-csv/coded-upload.ts";
 import { Spool } from "../plugins/ingest-csv/spool.ts";
 import { receiveUpload, type UploadLabel } from "../plugins/ingest-csv/upload.ts";
 
@@ -44,12 +46,17 @@ async function receive(
     headers: { "content-type": type },
   });
   let label: UploadLabel | undefined;
-  await receiveUpload(request, limit_bytes, {
-    begin: (given) => {
-      label = given;
+  const coded = new CodedUploads(new CodecRegistry(), { decoded_bytes: 1, decoded_ratio: 1 });
+  await receiveUpload(
+    request,
+    { limit_bytes, coded },
+    {
+      begin: (given) => {
+        label = given;
+      },
+      write: (bytes) => spool.write(bytes),
     },
-    write: (bytes) => spool.write(bytes),
-  });
+  );
   const { size_bytes, sha256 } = await spool.finish();
   return { label, text: await readFile(spool.upload_path, "utf8"), size_bytes, sha256 };
 }

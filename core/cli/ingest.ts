@@ -10,6 +10,16 @@ import { grouped } from "./table.ts";
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
   ".csv": "text/csv",
   ".tsv": "text/tab-separated-values",
+  ".jsonl": "application/jsonl",
+  ".ndjson": "application/x-ndjson",
+  ".parquet": "application/vnd.apache.parquet",
+};
+
+/** A file that is compressed is sent as it is; the suffix before this one says what is inside. */
+const CONTENT_CODINGS: Readonly<Record<string, string>> = {
+  ".gz": "gzip",
+  ".zst": "zstd",
+  ".zstd": "zstd",
 };
 
 export const ingest: Command = {
@@ -42,7 +52,7 @@ export const ingest: Command = {
     const format = args.choice("format", ["text", "json"]) ?? "text";
     const client = clientOf(args);
     const [path = ""] = args.positionals;
-    const name = args.text("name") ?? (path === "-" ? undefined : basename(path, extname(path)));
+    const name = args.text("name") ?? (path === "-" ? undefined : nameOf(path));
     if (name === undefined) {
       throw new UsageError("A dataset from a pipe needs a name.", "Add --name NAME.");
     }
@@ -52,6 +62,19 @@ export const ingest: Command = {
     return 0;
   },
 };
+
+/** What a file is, by its suffixes: `sales.csv.gz` is CSV in gzip. */
+function kindOf(path: string): { stem: string; media_type: string; coding: string | undefined } {
+  const coding = CONTENT_CODINGS[extname(path).toLowerCase()];
+  const stem = coding === undefined ? path : path.slice(0, -extname(path).length);
+  const media_type = MEDIA_TYPES[extname(stem).toLowerCase()] ?? "application/octet-stream";
+  return { stem, media_type, coding };
+}
+
+function nameOf(path: string): string {
+  const { stem } = kindOf(path);
+  return basename(stem, extname(stem));
+}
 
 /** The query of `/ingest`: the dataset, and what is said about the file. */
 function uploadQuery(name: string, options: readonly string[]): URLSearchParams {
@@ -76,6 +99,8 @@ export interface Upload {
   /** Unknown for a pipe. */
   readonly size_bytes: number | undefined;
   readonly media_type: string;
+  /** The `Content-Encoding` the file is in already. */
+  readonly coding?: string | undefined;
 }
 
 /** Opens a file, or standard input for `-`. Throws `ServerError` if it cannot be read. */
@@ -88,17 +113,19 @@ export async function openUpload(path: string): Promise<Upload> {
       hint: "Name a file, or - for standard input.",
     });
   }
+  const { media_type, coding } = kindOf(path);
   return {
     stream: Bun.file(path).stream(),
     size_bytes: found.isFile() ? found.size : undefined,
-    media_type: MEDIA_TYPES[extname(path).toLowerCase()] ?? "application/octet-stream",
+    media_type,
+    coding,
   };
 }
 
 /** Streams an upload to `/ingest`, with a bar on a terminal; resolves to the server's answer. */
 export async function send(
   client: Client,
-  { stream, size_bytes, media_type }: Upload,
+  { stream, size_bytes, media_type, coding }: Upload,
   query: URLSearchParams,
   progress: Progress = new Progress(process.stderr, size_bytes),
 ): Promise<Record<string, unknown>> {
@@ -107,6 +134,7 @@ export async function send(
       method: "POST",
       headers: {
         "content-type": media_type,
+        ...(coding === undefined ? {} : { "content-encoding": coding }),
         // With it the server can refuse a file that is too large before it is sent.
         ...(size_bytes === undefined ? {} : { "content-length": String(size_bytes) }),
       },

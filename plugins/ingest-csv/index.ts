@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { availableParallelism } from "node:os";
 import { definePlugin } from "../../core/plugin.ts";
 import { Catalog, Storage } from "../../core/services.ts";
+import { gzipCoding, zstdCoding } from "./content-coding.ts";
 import { csvCodec } from "./csv-codec.ts";
 import { ingestRoutes } from "./routes.ts";
 
@@ -33,6 +34,7 @@ export const ingestCsv = definePlugin({
       routes: ingestRoutes({ catalog, store, codecs, limits, scratch_path }),
       services: {},
       codecs: [csvCodec(pool)],
+      content_codings: [gzipCoding, zstdCoding(limits)],
       stop: () => pool.stop(),
     };
   },

@@ -1,6 +1,6 @@
 import { Busboy, type BusboyFileStream, type BusboyInstance } from "@fastify/busboy";
 import { LakehouseError } from "../../core/error.ts";
-import type { UploadLabel, UploadSink } from "./upload.ts";
+import type { TakeFile, UploadLabel } from "./upload.ts";
 
 /** The one field that is read. */
 const FIELD = "file";
@@ -8,14 +8,13 @@ const PARTS_LIMIT = 16;
 const HEADER_PAIRS_LIMIT = 32;
 
 /**
- * Streams the one file of a `multipart/form-data` body (RFC 7578) into the sink, in bounded
- * memory. Other fields are ignored. Throws `invalid_multipart` for no file, several, a body that
+ * Streams the one file of a `multipart/form-data` body (RFC 7578) to `take`, in bounded memory. Other fields are ignored. Throws `invalid_multipart` for no file, several, a body that
  * ends early, or one that cannot be parsed.
  */
 export async function receiveMultipart(
   content_type: string,
   body: AsyncIterable<Uint8Array>,
-  sink: UploadSink,
+  take: TakeFile,
 ): Promise<void> {
   const parser = openParser(content_type);
   const ended = Promise.withResolvers<void>();
@@ -30,7 +29,7 @@ export async function receiveMultipart(
       if (field === FIELD) fail(invalid(`The body has more than one field "${FIELD}".`));
       return;
     }
-    stored = store(stream, { media_type: media_type.toLowerCase(), file_name }, sink);
+    stored = store(stream, { media_type: media_type.toLowerCase(), file_name }, take);
     stored.catch(fail);
   });
   parser.on("partsLimit", () => fail(invalid(`The body has more than ${PARTS_LIMIT} parts.`)));
@@ -72,17 +71,16 @@ function written(parser: BusboyInstance, chunk: Uint8Array): Promise<void> {
   });
 }
 
-async function store(
-  stream: BusboyFileStream,
-  label: UploadLabel,
-  sink: UploadSink,
-): Promise<void> {
-  sink.begin(label);
+async function store(stream: BusboyFileStream, label: UploadLabel, take: TakeFile): Promise<void> {
+  await take(label, bytesOf(stream));
+  if (stream.truncated) throw invalid("The file was cut short.");
+}
+
+async function* bytesOf(stream: BusboyFileStream): AsyncGenerator<Uint8Array> {
   for await (const chunk of stream) {
     if (!(chunk instanceof Uint8Array)) throw new Error("the multipart parser gave no bytes");
-    await sink.write(chunk);
+    yield chunk;
   }
-  if (stream.truncated) throw invalid("The file was cut short.");
 }
 
 function invalid(detail: string): LakehouseError {

@@ -4,6 +4,7 @@ import type { Json } from "../../core/json.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { CatalogService, Column, Manifest, Registration } from "../../core/services.ts";
 import type { ObjectStore } from "../../core/storage.ts";
+import { CodedUploads } from "./coded-upload.ts";
 import { Conversion } from "./conversion.ts";
 import { contentId, dataKey, storeObject } from "./data-object.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
@@ -16,7 +17,10 @@ export interface IngestParts {
   readonly catalog: CatalogService;
   readonly store: ObjectStore;
   readonly codecs: CodecRegistry;
-  readonly limits: Pick<Limits, "upload_bytes" | "ingest_timeout_ms">;
+  readonly limits: Pick<
+    Limits,
+    "upload_bytes" | "decoded_bytes" | "decoded_ratio" | "ingest_timeout_ms"
+  >;
   readonly scratch_path: string;
 }
 
@@ -58,16 +62,21 @@ export async function ingest(
   await using spool = await Spool.create(scratch_path);
   await using conversion = new Conversion({ spool, options, limits, signal: request.signal });
   let codec: Codec | undefined;
-  await receiveUpload(request, limits.upload_bytes, {
-    begin(label) {
-      codec = chooseCodec(codecs, label);
-      conversion.begin(codec);
+  const coded = new CodedUploads(codecs, limits);
+  await receiveUpload(
+    request,
+    { limit_bytes: limits.upload_bytes, coded },
+    {
+      begin(label, head) {
+        codec = chooseCodec(codecs, label, head);
+        conversion.begin(codec);
+      },
+      async write(bytes) {
+        await spool.write(bytes);
+        await conversion.arrived(spool.size_bytes);
+      },
     },
-    async write(bytes) {
-      await spool.write(bytes);
-      await conversion.arrived(spool.size_bytes);
-    },
-  });
+  );
   const upload = await spool.finish();
   if (codec === undefined || upload.size_bytes === 0) throw emptyBody();
   const { output, path } = await conversion.finish();
@@ -101,10 +110,16 @@ export async function ingest(
   };
 }
 
-function chooseCodec(codecs: CodecRegistry, { media_type, file_name }: UploadLabel): Codec {
+function chooseCodec(
+  codecs: CodecRegistry,
+  { media_type, file_name }: UploadLabel,
+  head: Uint8Array,
+): Codec {
   const found = codecs.find(media_type, file_name);
   if (found !== undefined) return found;
-  const standard = codecs.all().find(({ format }) => format === DEFAULT_FORMAT);
+  const standard =
+    codecs.all().find((codec) => codec.recognizes?.(head)) ??
+    codecs.all().find(({ format }) => format === DEFAULT_FORMAT);
   if (standard !== undefined && UNSPECIFIC_TYPES.has(media_type)) return standard;
   throw new LakehouseError(
     "unsupported_media_type",

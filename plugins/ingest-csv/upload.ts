@@ -1,4 +1,5 @@
 import { LakehouseError } from "../../core/error.ts";
+import type { CodedUploads } from "./coded-upload.ts";
 import { receiveMultipart } from "./multipart.ts";
 
 /** What the client says the file is. */
@@ -10,39 +11,79 @@ export interface UploadLabel {
 
 /** Takes the uploaded file in. */
 export interface UploadSink {
-  /** Once, before the first byte. Throws to refuse the file. */
-  begin(label: UploadLabel): void;
+  /** Once, before the first byte, with the first eight bytes. Throws to refuse the file. */
+  begin(label: UploadLabel, head: Uint8Array): void;
   /** Resolves when there is room for more. */
   write(bytes: Uint8Array): Promise<void>;
 }
 
+export interface UploadOptions {
+  /** Of the body as it arrives. */
+  readonly limit_bytes: number;
+  readonly coded: CodedUploads;
+}
+
+const HEAD_BYTES = 8;
+
 /**
  * Streams the uploaded file of a request into the sink: the field `file` of a multipart body
- * (RFC 7578), or the raw body. Throws `body_too_large`, `invalid_multipart`,
- * `unsupported_media_type`, `request_aborted`.
+ * (RFC 7578), or the raw body, without the codings it came in. Throws `body_too_large`,
+ * `invalid_content_coding`, `invalid_multipart`, `unsupported_media_type`, `request_aborted`.
  */
 export async function receiveUpload(
   request: Request,
-  limit_bytes: number,
+  { limit_bytes, coded }: UploadOptions,
   sink: UploadSink,
 ): Promise<void> {
-  refuseContentEncoding(request.headers.get("content-encoding"));
   const content_type = request.headers.get("content-type") ?? "";
   const media_type = content_type.split(";", 1)[0]?.trim().toLowerCase();
-  const body = countedBody(request, limit_bytes);
+  const body = coded.body(
+    request.headers.get("content-encoding"),
+    countedBody(request, limit_bytes),
+  );
+  const take: TakeFile = (label, bytes) => takeFile(label, bytes, coded, sink);
   try {
     if (media_type === "multipart/form-data") {
-      await receiveMultipart(content_type, body, sink);
+      await receiveMultipart(content_type, body, take);
       return;
     }
-    sink.begin({ media_type: media_type === "" ? undefined : media_type, file_name: undefined });
-    for await (const chunk of body) await sink.write(chunk);
+    const label = { media_type: media_type === "" ? undefined : media_type, file_name: undefined };
+    await take(label, body);
   } catch (error) {
     if (error instanceof LakehouseError || !request.signal.aborted) throw error;
     throw new LakehouseError("request_aborted", "The client went away during the upload.", {
       cause: error,
     });
   }
+}
+
+/** Streams one file to where it goes. */
+export type TakeFile = (label: UploadLabel, bytes: AsyncIterable<Uint8Array>) => Promise<void>;
+
+async function takeFile(
+  label: UploadLabel,
+  bytes: AsyncIterable<Uint8Array>,
+  coded: CodedUploads,
+  sink: UploadSink,
+): Promise<void> {
+  const inner = coded.file(label);
+  let head: Uint8Array = new Uint8Array(0);
+  let begun = false;
+  const begin = async (): Promise<void> => {
+    begun = true;
+    coded.refuseUndeclared(head);
+    sink.begin(inner.label, head.subarray(0, HEAD_BYTES));
+    await sink.write(head);
+  };
+  for await (const chunk of inner.decode(bytes)) {
+    if (begun) {
+      await sink.write(chunk);
+      continue;
+    }
+    head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+    if (head.length >= HEAD_BYTES) await begin();
+  }
+  if (!begun) await begin();
 }
 
 /** The body, counted: `Content-Length` is the client's word, and chunked bodies have none. */
@@ -61,13 +102,4 @@ function tooLarge(limit_bytes: number): LakehouseError {
     hint: "Divide the file, or raise upload_bytes under [limits].",
     extra: { limit_bytes },
   });
-}
-
-function refuseContentEncoding(encoding: string | null): void {
-  if (encoding === null || encoding.trim().toLowerCase() === "identity") return;
-  throw new LakehouseError(
-    "unsupported_media_type",
-    `Bodies with Content-Encoding ${JSON.stringify(encoding.slice(0, 40))} are not read.`,
-    { hint: "Send the file uncompressed." },
-  );
 }
