@@ -20,7 +20,13 @@ export async function receiveMultipart(
   const ended = Promise.withResolvers<void>();
   // What fails while the body is being written is thrown by the loop below.
   ended.promise.catch(() => {});
-  const fail = (error: unknown): void => ended.reject(error);
+  let failure: unknown;
+  let wake = (): void => {};
+  const fail = (error: unknown): void => {
+    failure ??= error;
+    ended.reject(error);
+    wake();
+  };
   let stored: Promise<void> | undefined;
 
   parser.on("file", (field, stream, file_name, _encoding, media_type) => {
@@ -38,7 +44,13 @@ export async function receiveMultipart(
 
   try {
     for await (const chunk of body) {
-      await Promise.race([written(parser, chunk), ended.promise]);
+      // A promise of its own for each chunk: racing one that lives long would keep every chunk.
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        parser.write(chunk, () => resolve());
+        if (failure !== undefined) resolve();
+      });
+      if (failure !== undefined) throw failure;
     }
     parser.end();
     await ended.promise;
@@ -59,16 +71,6 @@ function openParser(content_type: string): BusboyInstance {
   } catch (error) {
     throw asInvalid(error);
   }
-}
-
-/** Resolves when the parser has room again. */
-function written(parser: BusboyInstance, chunk: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    parser.write(chunk, (error) => {
-      if (error === null || error === undefined) resolve();
-      else reject(error);
-    });
-  });
 }
 
 async function store(stream: BusboyFileStream, label: UploadLabel, take: TakeFile): Promise<void> {
