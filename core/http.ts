@@ -1,9 +1,9 @@
 import { type AnyElysia, Elysia } from "elysia";
-import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "./clock.ts";
 import { LakehouseError, toProblem } from "./error.ts";
 import { createGate, type GateOptions } from "./gate.ts";
 import type { Logger } from "./log.ts";
+import { requestIdOf } from "./request-id.ts";
 import { createRouteOwner } from "./route-owner.ts";
 
 /** Where the server is in its life; only `ready` serves. */
@@ -25,8 +25,6 @@ export interface HttpApp {
   /** Gives handlers the server, for `server.timeout`. */
   attach(server: Bun.Server<undefined>): void;
 }
-
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /**
  * The one Elysia app behind a door of our own: request id, phase, Host, Origin and token. The door
@@ -64,8 +62,7 @@ export function createHttp(options: HttpOptions): HttpApp {
     },
     async fetch(request) {
       const started_ms = clock.monotonic_ms();
-      const given = request.headers.get("x-request-id");
-      const request_id = given !== null && REQUEST_ID.test(given) ? given : uuidv7();
+      const request_id = requestIdOf(request);
       const url = new URL(request.url);
       let response: Response;
       try {

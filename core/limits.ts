@@ -31,6 +31,8 @@ const table = {
   ingest_queue: limit(64, "Uploads that may wait for a worker."),
   ingest_memory_bytes: limit(2 * GIB, "Memory of the engine in one ingest worker."),
   ingest_temp_bytes: limit(16 * GIB, "Disk the engine of one ingest worker may spill to."),
+  ingest_progress_kept: limit(1000, "Ended ingests that GET /ingest/<id> still tells of."),
+  ingest_progress_ms: limit(10 * 60_000, "How long it tells of each."),
   cell_bytes: limit(16 * MIB, "One cell, or one line, of an uploaded file."),
   sql_bytes: limit(256 * 1024, "One SQL statement."),
   sql_parameters: limit(1000, "Parameters of one SQL statement."),
