@@ -21,11 +21,11 @@ export async function receiveMultipart(
   // What fails while the body is being written is thrown by the loop below.
   ended.promise.catch(() => {});
   let failure: unknown;
-  let wake = (): void => {};
+  let wake: (() => void) | undefined;
   const fail = (error: unknown): void => {
     failure ??= error;
     ended.reject(error);
-    wake();
+    wake?.();
   };
   let stored: Promise<void> | undefined;
 
