@@ -99,6 +99,7 @@ def sound() -> Dict[str, Content]:
     files["formula-two-lines"] = "a\n=cmd|' /C calc'!A0"
     files.update(sound_shapes())
     files.update(sound_bytes())
+    files.update(sound_parts())
     return files
 
 
@@ -137,6 +138,40 @@ def sound_shapes() -> Dict[str, Content]:
         "columns-1000": table(",".join(f"c{n}" for n in range(1000)), wide),
         "cell-long": table("a,b", [f"1,{'x' * 3_000_000}", '2,"' + "y,\n" * 500_000 + '"', "3,z"]),
         "rows-random": random_table(20_000),
+    }
+
+
+# Column by column: the cell of every row but the last ones, and a cell that widens the type late.
+LATE_TURNS = {
+    "int_real": ("7", "12.75"),
+    "int_zip": ("10001", "02134"),
+    "int_big": ("7", "9223372036854775808"),
+    "int_decimal": ("9007199254740993", "0.5"),
+    "real_decimal": ("1.5", "1.2248000000000001"),
+    "decimal_scale": ("1.2248000000000001", "123456789012345678901234567.5"),
+    "zero_signed": ("0", "-0"),
+    "date_time": ("2024-01-05", "2024-01-05T12:00:00"),
+    "time_zone": ("2024-01-05T12:00:00", "2024-01-05T12:00:00Z"),
+    "bool_style": ("true", "TRUE"),
+    "null_int": ("", "7"),
+    "null_date": ("", "2024-01-05"),
+    "int_null": ("7", ""),
+    "text_quoted": ("x", '"x ""y""\nz"'),
+}
+
+
+def sound_parts() -> Dict[str, Content]:
+    """Tens of megabytes: a converter that works part by part has to see all of the column."""
+    calm = ",".join(cell for cell, _ in LATE_TURNS.values())
+    late = ",".join(cell for _, cell in LATE_TURNS.values())
+    header = ",".join(LATE_TURNS)
+    return {
+        "parts-late": table(header, [calm] * 400_000 + [late] + [calm] * 10),
+        "parts-early": table(header, [late] + [calm] * 400_000),
+        "parts-each-row-a-bom": table("a,b", ["\ufeff1,2"] * 1_500_000),
+        "parts-each-row-empty": table("a,b", [","] * 3_000_000 + ["1,"]),
+        "parts-each-row-quoted": table("a,b", [f'"{n}\n""",{n}' for n in range(800_000)]),
+        "parts-random": random_table(500_000),
     }
 
 
