@@ -12,11 +12,7 @@ export function requestIdOf(request: Request): string {
   const known = ids.get(request);
   if (known !== undefined) return known;
   const given = request.headers.get("x-request-id");
-  const id = isRequestId(given) ? given : uuidv7();
+  const id = given !== null && REQUEST_ID.test(given) ? given : uuidv7();
   ids.set(request, id);
   return id;
-}
-
-export function isRequestId(text: string | null): text is string {
-  return text !== null && REQUEST_ID.test(text);
 }

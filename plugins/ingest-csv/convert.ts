@@ -7,6 +7,7 @@ import type { Column } from "../../core/services.ts";
 import { ArrivingFile } from "./arriving-file.ts";
 import { refuseBadRecords } from "./bad-records.ts";
 import { typeOf } from "./column-types.ts";
+import type { ConversionProgress } from "./conversion-progress.ts";
 import { type Dialect, readDialect } from "./dialect.ts";
 import { afterFault, encodingOf, type TextFile, transcodeFile } from "./encoding.ts";
 import type { ColumnFacts, Scan } from "./kernel/scanner.ts";
@@ -27,6 +28,7 @@ export interface ConvertJob {
   /** An empty folder of the job's own. */
   readonly work_path: string;
   readonly options: CsvOptions;
+  readonly progress?: ConversionProgress | undefined;
 }
 
 export interface ConvertLimits {
@@ -90,7 +92,8 @@ async function convertText(
   const engine = await openEngine({ ...limits, temp_path: join(folder, "spill") });
   // The kernel gives a row of one column a second, empty cell.
   const width = Math.max(2, dialect.names.length);
-  const parts = new Parts(engine, { delimiter: dialect.delimiter, width }, folder);
+  const format = { delimiter: dialect.delimiter, width };
+  const parts = new Parts(engine, format, folder, job.progress);
   const connection = await engine.connect();
   try {
     await lockDown(connection, [], [folder]);
@@ -114,13 +117,14 @@ interface Conversion {
 }
 
 async function convertRows(
-  { output_path }: ConvertJob,
+  { output_path, progress }: ConvertJob,
   { record_limit_bytes }: ConvertLimits,
   { text, file, dialect, folder, parts }: Conversion,
 ): Promise<Converted | TextFault> {
   let segments: Segments | undefined;
   const survey = await surveyFile(file, dialect, {
     record_limit_bytes,
+    progress,
     plain: (scanner) => {
       segments = new Segments(folder, (paths) => {
         const columns = scanner().columns();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { DuckDBInstance } from "@duckdb/node-api";
 import type { Column } from "../../core/services.ts";
 import { type ColumnType, TEXT } from "./column-types.ts";
+import type { ConversionProgress } from "./conversion-progress.ts";
 import { type Copied, copyTyped, textBytes } from "./typed-copy.ts";
 
 /** What the columns of the file become; index by index the columns of the CSV. */
@@ -49,12 +50,21 @@ export class Parts {
   readonly #slots: Promise<unknown>[] = Array.from({ length: CONCURRENCY }, () =>
     Promise.resolve(),
   );
+  readonly #progress: ConversionProgress | undefined;
   #next_slot = 0;
+  #begun_count = 0;
+  #done_count = 0;
 
-  constructor(engine: DuckDBInstance, format: SegmentFormat, folder: string) {
+  constructor(
+    engine: DuckDBInstance,
+    format: SegmentFormat,
+    folder: string,
+    progress?: ConversionProgress,
+  ) {
     this.#engine = engine;
     this.#format = format;
     this.#folder = folder;
+    this.#progress = progress;
   }
 
   /** Begins to convert a batch. A failure shows in `finish`. */
@@ -88,6 +98,8 @@ export class Parts {
   #start(task: Omit<Task, "part">): Promise<Part> {
     const slot = this.#next_slot;
     this.#next_slot = (slot + 1) % CONCURRENCY;
+    this.#begun_count += 1;
+    this.#progress?.parts(this.#done_count, this.#begun_count);
     const part = (this.#slots[slot] ?? Promise.resolve()).then(() => this.#convert(task));
     // Kept from being unhandled: `finish` waits for each.
     this.#slots[slot] = part.catch(() => {});
@@ -108,6 +120,8 @@ export class Parts {
       const names = text.map(({ name }) => name);
       const bytes = await textBytes(connection, names, output_path);
       const text_bytes = new Map(names.map((name, index) => [name, bytes[index] ?? 0]));
+      this.#done_count += 1;
+      this.#progress?.parts(this.#done_count, this.#begun_count);
       return { ...copied, path: output_path, text_bytes };
     } finally {
       connection.closeSync();

@@ -1,4 +1,5 @@
 import type { ArrivingFile } from "./arriving-file.ts";
+import type { ConversionProgress } from "./conversion-progress.ts";
 import type { Dialect } from "./dialect.ts";
 import { type BadRecord, CsvScanner, type PlainSink, type Scan } from "./kernel/scanner.ts";
 import { TextCheck, type TextFault } from "./text-check.ts";
@@ -17,6 +18,7 @@ export interface SurveyOptions {
   readonly record_limit_bytes: number;
   /** Receives the good rows in plain form. */
   readonly plain: (scanner: () => CsvScanner) => PlainSink;
+  readonly progress?: ConversionProgress | undefined;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface SurveyOptions {
 export async function surveyFile(
   file: ArrivingFile,
   dialect: Dialect,
-  { record_limit_bytes, plain }: SurveyOptions,
+  { record_limit_bytes, plain, progress }: SurveyOptions,
 ): Promise<Survey | TextFault> {
   const bad: BadRecord[] = [];
   const scanner: CsvScanner = await CsvScanner.open({
@@ -54,6 +56,7 @@ export async function surveyFile(
     if (fault !== undefined) return fault;
     position += count;
     scanner.advance(count);
+    progress?.judged(position, scanner.row_count);
   }
   return check.finish() ?? { scan: scanner.finish(), bad };
 }

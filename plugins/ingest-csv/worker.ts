@@ -1,6 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { WorkerRole } from "../../core/workers.ts";
+import { ConversionProgress } from "./conversion-progress.ts";
 import { convertCsv } from "./convert.ts";
 import { csvJobSchema } from "./csv-codec.ts";
 import { readOptions } from "./options.ts";
@@ -17,10 +18,14 @@ export const ingestInitSchema = Type.Object({
 export const role: WorkerRole = {
   start(payload) {
     const limits = Value.Parse(ingestInitSchema, payload);
-    return Promise.resolve(async (message) => {
+    return Promise.resolve(async (message, io) => {
       const { options, ...job } = Value.Parse(csvJobSchema, message);
       const { columns, ...rest } = await convertCsv(
-        { ...job, options: readOptions(options) },
+        {
+          ...job,
+          options: readOptions(options),
+          progress: new ConversionProgress((step) => io.progress(step)),
+        },
         limits,
       );
       return {

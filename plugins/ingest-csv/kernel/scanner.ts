@@ -208,6 +208,11 @@ export class CsvScanner {
     return numberOf(this.#kernel.longest_record);
   }
 
+  /** Of the rows so far. */
+  get row_count(): number {
+    return numberOf(this.#kernel.row_count);
+  }
+
   /** The facts of the rows so far. */
   columns(): ColumnFacts[] {
     return Array.from({ length: this.#options.column_count }, (_, index) => this.#facts(index));
