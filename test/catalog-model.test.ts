@@ -14,6 +14,12 @@ interface Expected {
   readonly version: number;
 }
 
+/** Few, so that versions go and others stay within one run. */
+const RETENTION = 3;
+
+/** Per dataset its versions, the current one last: those that are kept. */
+type Model = Map<string, readonly Expected[]>;
+
 type Step =
   | { readonly kind: "register"; readonly name: string; readonly fp: string; readonly key: string }
   | { readonly kind: "delete"; readonly name: string }
@@ -52,8 +58,8 @@ describe("a catalog under any sequence of calls, faults and restarts", () => {
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         await using disk = await openStore();
         const store = new FaultyStore(disk.store);
-        const model = new Map<string, Expected>();
-        let catalog = await openCatalog(store);
+        const model: Model = new Map();
+        let catalog = await openCatalog(store, { retention: RETENTION });
         let faulty = false;
         for (const each of steps) {
           if (each.kind === "fault") {
@@ -63,7 +69,7 @@ describe("a catalog under any sequence of calls, faults and restarts", () => {
           }
           if (each.kind === "restart") {
             store.heal();
-            catalog = await openCatalog(store);
+            catalog = await openCatalog(store, { retention: RETENTION });
           } else {
             await play(each, { catalog, model, store, faulty });
           }
@@ -71,6 +77,7 @@ describe("a catalog under any sequence of calls, faults and restarts", () => {
           faulty = false;
           await catalog.stop();
           expect(view(await catalog.readList())).toEqual(sorted(model));
+          await expectVersions(catalog, model);
         }
         expect(view((await openCatalog(disk.store)).list())).toEqual(sorted(model));
       }),
@@ -81,7 +88,7 @@ describe("a catalog under any sequence of calls, faults and restarts", () => {
 
 interface World {
   readonly catalog: DatasetCatalog;
-  readonly model: Map<string, Expected>;
+  readonly model: Model;
   readonly store: FaultyStore;
   /** True if this call may suffer a fault. */
   readonly faulty: boolean;
@@ -92,7 +99,7 @@ async function play(
   step: Exclude<Step, { kind: "fault" | "restart" }>,
   { catalog, model, store, faulty }: World,
 ): Promise<void> {
-  const before = model.get(step.name);
+  const before = model.get(step.name)?.at(-1);
   const after: Expected | undefined =
     step.kind === "delete"
       ? undefined
@@ -126,12 +133,34 @@ async function play(
   }
 }
 
-const sorted = (model: ReadonlyMap<string, Expected>): [string, Expected][] =>
-  [...model].sort(([a], [b]) => (a < b ? -1 : 1));
+/** Every version that is kept is what it was, and no other is there. */
+async function expectVersions(catalog: DatasetCatalog, model: Model): Promise<void> {
+  for (const [dataset, kept] of model) {
+    expect(await catalog.versions(dataset)).toEqual(kept.map(({ version }) => version));
+    const current = kept.at(-1)?.version ?? 0;
+    for (let version = 0; version <= current + 1; version += 1) {
+      const manifest = await catalog.getVersion(dataset, version);
+      const expected = kept.find((each) => each.version === version);
+      expect(manifest === undefined ? [] : view([manifest])).toEqual(
+        expected === undefined ? [] : [[dataset, expected]],
+      );
+    }
+  }
+}
 
-function set(model: Map<string, Expected>, dataset: string, value: Expected | undefined): void {
+const sorted = (model: Model): [string, Expected][] =>
+  [...model]
+    .flatMap(([dataset, kept]): [string, Expected][] => {
+      const current = kept.at(-1);
+      return current === undefined ? [] : [[dataset, current]];
+    })
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+
+function set(model: Model, dataset: string, value: Expected | undefined): void {
+  const kept = model.get(dataset) ?? [];
   if (value === undefined) model.delete(dataset);
-  else model.set(dataset, value);
+  else if (value.version !== kept.at(-1)?.version)
+    model.set(dataset, [...kept, value].slice(-RETENTION));
 }
 
 function view(manifests: readonly Manifest[]): [string, Expected][] {
