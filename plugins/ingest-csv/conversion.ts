@@ -14,6 +14,7 @@ export interface ConversionOptions {
   readonly options: Readonly<Record<string, string>>;
   readonly limits: Pick<Limits, "ingest_timeout_ms">;
   readonly signal: AbortSignal;
+  readonly onProgress: (step: unknown) => void;
 }
 
 export interface ConversionResult {
@@ -88,7 +89,7 @@ export class Conversion implements AsyncDisposable {
 
   #convert(attempt: Attempt, signal: AbortSignal, upload_ms: number): Promise<CodecOutput> {
     if (this.#codec === undefined) throw new LakehouseError("internal", "No codec was chosen.");
-    const { spool, options, limits } = this.#options;
+    const { spool, options, limits, onProgress } = this.#options;
     return this.#codec.convert({
       path: spool.upload_path,
       done_path: spool.done_path,
@@ -96,6 +97,7 @@ export class Conversion implements AsyncDisposable {
       options,
       deadline_ms: limits.ingest_timeout_ms + upload_ms,
       signal,
+      onProgress,
     });
   }
 

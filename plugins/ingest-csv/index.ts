@@ -4,6 +4,7 @@ import { definePlugin } from "../../core/plugin.ts";
 import { Catalog, Storage } from "../../core/services.ts";
 import { gzipCoding, zstdCoding } from "./content-coding.ts";
 import { csvCodec } from "./csv-codec.ts";
+import { IngestProgress } from "./progress.ts";
 import { ingestRoutes } from "./routes.ts";
 
 /** Address space beyond the engine's memory: threads' stacks and arenas, and JavaScript. */
@@ -15,7 +16,7 @@ export const ingestCsv = definePlugin({
   config: Type.Object({}, { additionalProperties: false }),
   needs: { store: Storage, catalog: Catalog },
   provides: {},
-  setup({ limits, log, workers, codecs, scratch_path }, { store, catalog }) {
+  setup({ limits, log, clock, workers, codecs, scratch_path }, { store, catalog }) {
     const pool = workers.pool({
       role: "ingest",
       size: limits.ingest_workers,
@@ -31,7 +32,10 @@ export const ingestCsv = definePlugin({
       log,
     });
     return {
-      routes: ingestRoutes({ catalog, store, codecs, limits, scratch_path }),
+      routes: ingestRoutes(
+        { catalog, store, codecs, limits, scratch_path },
+        new IngestProgress({ limits, clock }),
+      ),
       services: {},
       codecs: [csvCodec(pool)],
       content_codings: [gzipCoding, zstdCoding(limits)],

@@ -4,11 +4,13 @@ import type { Json } from "../../core/json.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { CatalogService, Column, Manifest, Registration } from "../../core/services.ts";
 import type { ObjectStore } from "../../core/storage.ts";
+import { abortedError } from "../../core/worker-call.ts";
 import { CodedUploads } from "./coded-upload.ts";
 import { Conversion } from "./conversion.ts";
 import { contentId, dataKey, storeObject } from "./data-object.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
 import type { IngestRequest } from "./ingest-request.ts";
+import type { RunningIngest } from "./progress.ts";
 import { schemaDiff } from "./schema-diff.ts";
 import { Spool } from "./spool.ts";
 import { receiveUpload, type UploadLabel } from "./upload.ts";
@@ -55,17 +57,24 @@ export async function ingest(
   request: Request,
   { name, report, options }: IngestRequest,
   parts: IngestParts,
+  progress: RunningIngest,
 ): Promise<IngestAnswer> {
   const { catalog, store, codecs, limits, scratch_path } = parts;
   // A quarantined name is refused before the upload is read.
   catalog.get(name);
   await using spool = await Spool.create(scratch_path);
-  await using conversion = new Conversion({ spool, options, limits, signal: request.signal });
+  const { signal } = request;
+  const onProgress = (step: unknown): void => progress.converted(step);
+  await using conversion = new Conversion({ spool, options, limits, signal, onProgress });
   let codec: Codec | undefined;
   const coded = new CodedUploads(codecs, limits);
   await receiveUpload(
     request,
-    { limit_bytes: limits.upload_bytes, coded },
+    {
+      limit_bytes: limits.upload_bytes,
+      coded,
+      onReceived: (size_bytes) => progress.received(size_bytes),
+    },
     {
       begin(label, head) {
         codec = chooseCodec(codecs, label, head);
@@ -73,13 +82,17 @@ export async function ingest(
       },
       async write(bytes) {
         await spool.write(bytes);
+        progress.spooled(spool.size_bytes);
         await conversion.arrived(spool.size_bytes);
       },
     },
   );
   const upload = await spool.finish();
+  progress.converting();
   if (codec === undefined || upload.size_bytes === 0) throw emptyBody();
   const { output, path } = await conversion.finish();
+  if (signal.aborted) throw abortedError();
+  progress.committing(output.row_count);
   const content_id = contentId(codec, options, upload.sha256);
   const schema_fingerprint = schemaFingerprint(output.columns);
   const key = dataKey(name, schema_fingerprint, content_id);

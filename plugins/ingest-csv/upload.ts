@@ -21,6 +21,8 @@ export interface UploadOptions {
   /** Of the body as it arrives. */
   readonly limit_bytes: number;
   readonly coded: CodedUploads;
+  /** Told how much of the body has arrived. */
+  readonly onReceived?: ((size_bytes: number) => void) | undefined;
 }
 
 const HEAD_BYTES = 8;
@@ -32,14 +34,14 @@ const HEAD_BYTES = 8;
  */
 export async function receiveUpload(
   request: Request,
-  { limit_bytes, coded }: UploadOptions,
+  { limit_bytes, coded, onReceived }: UploadOptions,
   sink: UploadSink,
 ): Promise<void> {
   const content_type = request.headers.get("content-type") ?? "";
   const media_type = content_type.split(";", 1)[0]?.trim().toLowerCase();
   const body = coded.body(
     request.headers.get("content-encoding"),
-    countedBody(request, limit_bytes),
+    countedBody(request, limit_bytes, onReceived),
   );
   const take: TakeFile = (label, bytes) => takeFile(label, bytes, coded, sink);
   try {
@@ -87,12 +89,17 @@ async function takeFile(
 }
 
 /** The body, counted: `Content-Length` is the client's word, and chunked bodies have none. */
-async function* countedBody(request: Request, limit_bytes: number): AsyncGenerator<Uint8Array> {
+async function* countedBody(
+  request: Request,
+  limit_bytes: number,
+  onReceived: UploadOptions["onReceived"],
+): AsyncGenerator<Uint8Array> {
   if (Number(request.headers.get("content-length") ?? 0) > limit_bytes) throw tooLarge(limit_bytes);
   let size_bytes = 0;
   for await (const chunk of request.body ?? []) {
     size_bytes += chunk.byteLength;
     if (size_bytes > limit_bytes) throw tooLarge(limit_bytes);
+    onReceived?.(size_bytes);
     yield chunk;
   }
 }
