@@ -10,6 +10,8 @@ export interface ColumnType {
    * it must yield NULL, so that the count of nulls shows it, and never fail.
    */
   readonly value: (x: string) => string;
+  /** It holds the bytes of its cells: how many there are can be held against the survey. */
+  readonly is_text?: true;
 }
 
 const cast =
@@ -17,7 +19,7 @@ const cast =
   (x: string): string =>
     `try_cast(${x} AS ${sql_type})`;
 
-export const TEXT: ColumnType = { arrow: "utf8", value: (x) => x };
+export const TEXT: ColumnType = { arrow: "utf8", value: (x) => x, is_text: true };
 const INT64: ColumnType = { arrow: "int64", value: cast("BIGINT") };
 const FLOAT64: ColumnType = { arrow: "float64", value: cast("DOUBLE") };
 const BOOL: ColumnType = { arrow: "bool", value: cast("BOOLEAN") };

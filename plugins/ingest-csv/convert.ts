@@ -186,7 +186,8 @@ function convertedOf(
   };
 }
 
-function asRefusal(error: unknown): unknown {
+/** What a client is told when the engine fails. */
+export function asRefusal(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof LakehouseError) return error;
   if (error instanceof EngineDisagrees) return error;
   if (error.message.startsWith("Out of Memory Error")) {

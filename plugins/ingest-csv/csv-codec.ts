@@ -22,7 +22,8 @@ export const csvJobSchema = Type.Object({
 });
 export type CsvJob = Static<typeof csvJobSchema>;
 
-const resultSchema = Type.Object({
+/** What the worker answers, whatever the format. */
+export const convertedSchema = Type.Object({
   columns: Type.Array(
     Type.Object({
       id: Type.Integer(),
@@ -73,7 +74,7 @@ export function csvCodec(pool: WorkerPool): Codec {
         options: { ...options },
       };
       const result = await pool.call(job, { deadline_ms, signal, onProgress });
-      return Value.Parse(resultSchema, result);
+      return Value.Parse(convertedSchema, result);
     },
   };
 }

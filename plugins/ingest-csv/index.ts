@@ -4,6 +4,7 @@ import { definePlugin } from "../../core/plugin.ts";
 import { Catalog, Storage } from "../../core/services.ts";
 import { gzipCoding, zstdCoding } from "./content-coding.ts";
 import { csvCodec } from "./csv-codec.ts";
+import { jsonlCodec } from "./jsonl-codec.ts";
 import { IngestProgress } from "./progress.ts";
 import { ingestRoutes } from "./routes.ts";
 
@@ -37,7 +38,7 @@ export const ingestCsv = definePlugin({
         new IngestProgress({ limits, clock }),
       ),
       services: {},
-      codecs: [csvCodec(pool)],
+      codecs: [csvCodec(pool), jsonlCodec(pool)],
       content_codings: [gzipCoding, zstdCoding(limits)],
       stop: () => pool.stop(),
     };

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBInstance } from "@duckdb/node-api";
 import type { Column } from "../../core/services.ts";
-import { type ColumnType, TEXT } from "./column-types.ts";
+import type { ColumnType } from "./column-types.ts";
 import type { ConversionProgress } from "./conversion-progress.ts";
 import { type Copied, copyTyped, textBytes } from "./typed-copy.ts";
 
@@ -116,7 +116,7 @@ export class Parts {
     try {
       const source = { ...this.#format, paths, record_bytes_max };
       const copied = await copyTyped(connection, { source, output_path, ...plan });
-      const text = plan.columns.filter((_, index) => plan.types[index] === TEXT);
+      const text = plan.columns.filter((_, index) => plan.types[index]?.is_text);
       const names = text.map(({ name }) => name);
       const bytes = await textBytes(connection, names, output_path);
       const text_bytes = new Map(names.map((name, index) => [name, bytes[index] ?? 0]));

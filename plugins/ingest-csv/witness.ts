@@ -6,8 +6,11 @@ import type { Copied } from "./typed-copy.ts";
 /** The engine failed on the file, or read something else than the survey counted. */
 export class EngineDisagrees extends Error {}
 
+/** What the survey counted. */
+type Seen = Pick<Scan, "row_count" | "columns">;
+
 /** Cells that are NULL in the result: text has an empty string, no other type does. */
-export function expectedNulls(type: ColumnType, index: number, scan: Scan): number {
+export function expectedNulls(type: ColumnType, index: number, scan: Seen): number {
   const { empty_count = 0, quoted_empty_count = 0 } = scan.columns[index] ?? {};
   return type === TEXT ? empty_count : empty_count + quoted_empty_count;
 }
@@ -22,7 +25,7 @@ export function checkCopy(
     scan,
     columns,
     types,
-  }: { scan: Scan; columns: readonly Column[]; types: readonly ColumnType[] },
+  }: { scan: Seen; columns: readonly Column[]; types: readonly ColumnType[] },
   copied: Copied,
   /** By column name. */
   text_bytes: ReadonlyMap<string, number>,
@@ -31,7 +34,7 @@ export function checkCopy(
   for (const [index, { id, name }] of columns.entries()) {
     const type = types[index] ?? TEXT;
     hold(`nulls of column ${id}`, copied.null_counts[index], expectedNulls(type, index, scan));
-    if (type === TEXT) {
+    if (type.is_text) {
       const counted = scan.columns[index]?.cell_bytes ?? 0;
       hold(`bytes of column ${id}`, text_bytes.get(name), counted);
     }

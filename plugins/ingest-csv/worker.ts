@@ -1,9 +1,11 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { WorkerRole } from "../../core/workers.ts";
 import { ConversionProgress } from "./conversion-progress.ts";
-import { convertCsv } from "./convert.ts";
+import { convertCsv, type Converted, type ConvertLimits } from "./convert.ts";
 import { csvJobSchema } from "./csv-codec.ts";
+import { jsonlJobSchema } from "./jsonl-codec.ts";
+import { convertJsonLines } from "./jsonl-convert.ts";
 import { readOptions } from "./options.ts";
 
 export const ingestInitSchema = Type.Object({
@@ -14,20 +16,31 @@ export const ingestInitSchema = Type.Object({
   columns_limit: Type.Integer({ minimum: 1 }),
 });
 
+const jobSchema = Type.Union([csvJobSchema, jsonlJobSchema]);
+
+function convert(
+  job: Static<typeof jobSchema>,
+  limits: ConvertLimits,
+  progress: ConversionProgress,
+): Promise<Converted> {
+  switch (job.format) {
+    case "csv":
+      return convertCsv({ ...job, options: readOptions(job.options), progress }, limits);
+    case "jsonl":
+      return convertJsonLines({ ...job, progress }, limits);
+    default:
+      return job satisfies never;
+  }
+}
+
 /** The process that uploaded files are parsed in: it may die, and then one request fails. */
 export const role: WorkerRole = {
   start(payload) {
     const limits = Value.Parse(ingestInitSchema, payload);
     return Promise.resolve(async (message, io) => {
-      const { options, ...job } = Value.Parse(csvJobSchema, message);
-      const { columns, ...rest } = await convertCsv(
-        {
-          ...job,
-          options: readOptions(options),
-          progress: new ConversionProgress((step) => io.progress(step)),
-        },
-        limits,
-      );
+      const job = Value.Parse(jobSchema, message);
+      const progress = new ConversionProgress((step) => io.progress(step));
+      const { columns, ...rest } = await convert(job, limits, progress);
       return {
         ...rest,
         columns: columns.map(({ id, name, type, nullable }) => ({ id, name, type, nullable })),
