@@ -35,6 +35,8 @@ export interface ClientRequest {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | AsyncIterable<Uint8Array>;
+  /** Gives the request up. */
+  readonly signal?: AbortSignal;
 }
 
 /** Speaks HTTP to a server, and turns what goes wrong into one error with a hint. */
@@ -81,7 +83,10 @@ export class Client {
     });
   }
 
-  async #send(path: string, { method = "GET", headers, body }: ClientRequest): Promise<Response> {
+  async #send(
+    path: string,
+    { method = "GET", headers, body, signal }: ClientRequest,
+  ): Promise<Response> {
     try {
       return await fetch(`${this.url}${path}`, {
         method,
@@ -90,6 +95,7 @@ export class Client {
           ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
         },
         ...(body === undefined ? {} : { body }),
+        ...(signal === undefined ? {} : { signal }),
         redirect: "error",
         // Converting a large file is silent for longer than the default of five minutes.
         timeout: false,

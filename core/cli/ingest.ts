@@ -3,7 +3,9 @@ import { basename, extname } from "node:path";
 import { isRecord } from "../json.ts";
 import { type Client, clientOf, ServerError, URL_OPTION } from "./client.ts";
 import { type Command, UsageError } from "./command.ts";
+import { followConversion } from "./conversion-bar.ts";
 import { print } from "./output.ts";
+import { isAccepted, previewOf } from "./preview.ts";
 import { bytesText, Progress } from "./progress.ts";
 import { grouped } from "./table.ts";
 
@@ -40,12 +42,17 @@ export const ingest: Command = {
       multiple: true,
       description: "How to read the file, for example delimiter=semicolon.",
     },
+    preview: {
+      type: "boolean",
+      description: "Say how the file would be read and typed, and change nothing.",
+    },
     format: { type: "string", value: "FORMAT", description: "text (default) or json." },
     url: URL_OPTION,
   },
   examples: [
     ["lakehouse ingest sales.csv --name sales", "Send a file; the same file again changes nothing"],
     ["lakehouse ingest de.csv --name de --option delimiter=semicolon", "Said, not guessed"],
+    ["lakehouse ingest sales.csv --preview", "Types, and the cells that decided them"],
     ["generate | lakehouse ingest - --name sales", "From a pipe"],
   ],
   async run(args) {
@@ -57,9 +64,12 @@ export const ingest: Command = {
       throw new UsageError("A dataset from a pipe needs a name.", "Add --name NAME.");
     }
     const query = uploadQuery(name, args.texts("option"));
+    const preview = args.has("preview");
+    if (preview) query.set("dry_run", "true");
     const answer = await send(client, await openUpload(path), query);
-    await print(format === "json" ? `${JSON.stringify(answer)}\n` : summaryOf(name, answer));
-    return 0;
+    const text = (preview ? previewOf : summaryOf)(name, answer);
+    await print(format === "json" ? `${JSON.stringify(answer)}\n` : text);
+    return preview && !isAccepted(answer) ? 1 : 0;
   },
 };
 
@@ -122,25 +132,39 @@ export async function openUpload(path: string): Promise<Upload> {
   };
 }
 
-/** Streams an upload to `/ingest`, with a bar on a terminal; resolves to the server's answer. */
+/**
+ * Streams an upload to `/ingest`, with a bar on a terminal, first for sending and then for what the
+ * server does with it; resolves to the server's answer.
+ */
 export async function send(
   client: Client,
   { stream, size_bytes, media_type, coding }: Upload,
   query: URLSearchParams,
   progress: Progress = new Progress(process.stderr, size_bytes),
 ): Promise<Record<string, unknown>> {
+  const request_id = Bun.randomUUIDv7();
+  const answered = new AbortController();
+  let following: Promise<void> | undefined;
+  const onSent = (): void => {
+    if (!progress.visible) return;
+    progress.phase("converting …");
+    following = followConversion(client, request_id, progress, answered.signal);
+  };
   try {
     return await client.json(`/v1/ingest?${query.toString()}`, {
       method: "POST",
       headers: {
         "content-type": media_type,
+        "x-request-id": request_id,
         ...(coding === undefined ? {} : { "content-encoding": coding }),
         // With it the server can refuse a file that is too large before it is sent.
         ...(size_bytes === undefined ? {} : { "content-length": String(size_bytes) }),
       },
-      body: counted(stream, progress),
+      body: counted(stream, progress, onSent),
     });
   } finally {
+    answered.abort();
+    await following;
     progress.clear();
   }
 }
@@ -148,12 +172,13 @@ export async function send(
 async function* counted(
   stream: AsyncIterable<Uint8Array>,
   progress: Progress,
+  onSent: () => void,
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of stream) {
     yield chunk;
     progress.add(chunk.length);
   }
-  progress.phase("converting …");
+  onSent();
 }
 
 /** Wider datasets are shown by their count alone. */

@@ -35,7 +35,12 @@ export class Progress {
     this.#draw(progressLine(this.#sent_bytes, this.#total_bytes, elapsed_s));
   }
 
-  /** Shows a phase without a measure. */
+  /** False where nothing is drawn anyway. */
+  get visible(): boolean {
+    return this.#terminal.isTTY === true;
+  }
+
+  /** Shows a line of another phase. */
   phase(text: string): void {
     if (this.#terminal.isTTY === true) this.#draw(text);
   }
@@ -46,7 +51,8 @@ export class Progress {
   }
 
   #draw(text: string): void {
-    const width = (this.#terminal.columns ?? 80) - 1;
+    // A terminal that does not know its width says 0.
+    const width = (this.#terminal.columns || 80) - 1;
     this.#terminal.write(`\r${text.slice(0, width)}\u001b[K`);
   }
 }
@@ -60,11 +66,16 @@ export function progressLine(
   const rate = `${bytesText(sent_bytes / elapsed_s)}/s`;
   if (total_bytes === undefined || total_bytes === 0)
     return `sending  ${bytesText(sent_bytes)}  ${rate}`;
-  const share = Math.min(1, sent_bytes / total_bytes);
-  const full = Math.floor(share * BAR);
-  const bar = "━".repeat(full) + "─".repeat(BAR - full);
-  const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  return `sending ${bar} ${percent}  ${bytesText(sent_bytes)} of ${bytesText(total_bytes)}  ${rate}`;
+  const bar = barOf(sent_bytes / total_bytes);
+  return `sending ${bar}  ${bytesText(sent_bytes)} of ${bytesText(total_bytes)}  ${rate}`;
+}
+
+/** `━━━━━━━━━━──────────  50%` for 0.5; pure. */
+export function barOf(share: number): string {
+  const filled = Math.max(0, Math.min(1, share));
+  const full = Math.floor(filled * BAR);
+  const percent = `${Math.floor(filled * 100)}%`.padStart(4);
+  return `${"━".repeat(full)}${"─".repeat(BAR - full)} ${percent}`;
 }
 
 /** `1536` becomes `1.5 KiB`. */

@@ -11,6 +11,8 @@ export interface TableOptions {
   readonly rows_max?: number;
   /** Columns of the terminal that may be used; wider tables lose columns on the right. */
   readonly width_max?: number;
+  /** What a row is, for the count below the table; "row" by default. */
+  readonly rows_are?: string;
   /** Characters of one cell. */
   readonly cell_max?: number;
 }
@@ -41,7 +43,12 @@ const GAP = " │ ";
 export function renderTable(
   columns: readonly TableColumn[],
   rows: readonly (readonly unknown[])[],
-  { rows_max = 100, width_max = Number.POSITIVE_INFINITY, cell_max = 60 }: TableOptions = {},
+  {
+    rows_max = 100,
+    width_max = Number.POSITIVE_INFINITY,
+    rows_are = "row",
+    cell_max = 60,
+  }: TableOptions = {},
 ): string {
   const notes: string[] = [];
   const shown = rows.slice(0, rows_max);
@@ -63,10 +70,11 @@ export function renderTable(
     .slice(0, fitting)
     .map((width) => "─".repeat(width))
     .join("─┼─");
-  if (rows.length > shown.length) notes.push(counted(rows.length - shown.length, "more row"));
+  if (rows.length > shown.length)
+    notes.push(counted(rows.length - shown.length, `more ${rows_are}`));
   if (fitting < columns.length) notes.push(counted(columns.length - fitting, "more column"));
   if (cut.cells > 0) notes.push(`the rest of ${counted(cut.cells, "cell")} cut at …`);
-  const count = counted(rows.length, "row");
+  const count = counted(rows.length, rows_are);
   const footer = notes.length === 0 ? count : `${count}; not shown: ${notes.join(", ")}`;
   return [line(heads), rule, ...cells.map(line), `(${footer})`, ""].join("\n");
 }
