@@ -17,8 +17,8 @@ let engine: TestEngine;
 
 beforeAll(async () => {
   const limits = {
-    // Long, so that a busy machine does not end what is not about the deadline.
-    sql_timeout_ms: 120_000,
+    // Long enough that a busy machine does not end what is not about the deadline.
+    sql_timeout_ms: 15_000,
     sql_workers: 2,
     sql_memory_bytes: 512 * MIB,
     sql_temp_bytes: 64 * MIB,
