@@ -1,8 +1,8 @@
-import { readdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { rm } from "node:fs/promises";
 import { describe, expect, test } from "bun:test";
 import { isRecord } from "../core/json.ts";
 import { assertProblem, okJson, onS3, startServer, type TestServer } from "./support/server.ts";
+import { longCsv, spools, until, workFiles } from "./support/uploads.ts";
 
 /** The acceptance of `POST /ingest`, over HTTP against the real process. */
 
@@ -36,28 +36,6 @@ const manifestOf = (answer: Record<string, unknown>): Record<string, unknown> =>
   if (!isRecord(manifest)) throw new Error("no manifest");
   return manifest;
 };
-
-/** Uploads that are under way or were left behind. */
-async function spools(server: TestServer): Promise<readonly string[]> {
-  const scratch = join(server.config_path, "../scratch");
-  const processes = await readdir(scratch);
-  const folders = await Promise.all(
-    processes.map((id) => readdir(join(scratch, id, "ingest-csv")).catch(() => [])),
-  );
-  return folders.flat();
-}
-
-/** Names of the files of uploads that are under way. */
-async function workFiles(server: TestServer): Promise<readonly string[]> {
-  const glob = new Bun.Glob("scratch/*/ingest-csv/**/*");
-  const paths = await Array.fromAsync(glob.scan({ cwd: join(server.config_path, "..") }));
-  return paths.map((path) => basename(path));
-}
-
-/** Asks again until it is so; the test's own timeout ends it. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await Bun.sleep(2);
-}
 
 describe("a first upload", () => {
   test("becomes a typed dataset that SQL reads at once, as raw body and as form field", async () => {
@@ -214,9 +192,7 @@ describe("a client that goes away", () => {
   test("during the conversion stops it and leaves nothing behind", async () => {
     await using server = await startServer();
     const abort = new AbortController();
-    const row = `${"1,2.5,2024-01-01,some text;".repeat(8)}\n`;
-    const body = `${row.replaceAll(/[^,\n]+/g, "c")}${row.repeat(300_000)}`;
-    const answer = upload(server, "?name=x", body, {}, abort.signal).catch(
+    const answer = upload(server, "?name=x", longCsv(), {}, abort.signal).catch(
       (error: unknown) => error,
     );
     await until(async () => (await workFiles(server)).some((file) => file.endsWith(".parquet")));
