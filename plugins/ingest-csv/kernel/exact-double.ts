@@ -22,8 +22,11 @@ function significant(literal: string): Digits {
  */
 export function printsBack(literal: string): boolean {
   const value = Number(literal);
+  const printed_text = String(value);
+  // How programs write numbers; nothing else needs a closer look.
+  if (printed_text === literal) return value !== Infinity;
   if (!Number.isFinite(value)) return false;
   const given = significant(literal);
-  const printed = significant(String(value));
+  const printed = significant(printed_text);
   return given.digits === printed.digits && given.exponent === printed.exponent;
 }
