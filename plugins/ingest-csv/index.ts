@@ -6,6 +6,7 @@ import { gzipCoding, zstdCoding } from "./content-coding.ts";
 import { csvCodec } from "./csv-codec.ts";
 import { jsonlCodec } from "./jsonl-codec.ts";
 import { IngestProgress } from "./progress.ts";
+import { parquetCodec } from "./parquet-codec.ts";
 import { ingestRoutes } from "./routes.ts";
 
 /** Address space beyond the engine's memory: threads' stacks and arenas, and JavaScript. */
@@ -38,7 +39,7 @@ export const ingestCsv = definePlugin({
         new IngestProgress({ limits, clock }),
       ),
       services: {},
-      codecs: [csvCodec(pool), jsonlCodec(pool)],
+      codecs: [csvCodec(pool), jsonlCodec(pool), parquetCodec(pool)],
       content_codings: [gzipCoding, zstdCoding(limits)],
       stop: () => pool.stop(),
     };

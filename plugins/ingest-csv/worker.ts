@@ -6,6 +6,8 @@ import { convertCsv, type Converted, type ConvertLimits } from "./convert.ts";
 import { csvJobSchema } from "./csv-codec.ts";
 import { jsonlJobSchema } from "./jsonl-codec.ts";
 import { convertJsonLines } from "./jsonl-convert.ts";
+import { parquetJobSchema } from "./parquet-codec.ts";
+import { takeParquet } from "./parquet-validate.ts";
 import { readOptions } from "./options.ts";
 
 export const ingestInitSchema = Type.Object({
@@ -16,7 +18,7 @@ export const ingestInitSchema = Type.Object({
   columns_limit: Type.Integer({ minimum: 1 }),
 });
 
-const jobSchema = Type.Union([csvJobSchema, jsonlJobSchema]);
+const jobSchema = Type.Union([csvJobSchema, jsonlJobSchema, parquetJobSchema]);
 
 function convert(
   job: Static<typeof jobSchema>,
@@ -28,6 +30,8 @@ function convert(
       return convertCsv({ ...job, options: readOptions(job.options), progress }, limits);
     case "jsonl":
       return convertJsonLines({ ...job, progress }, limits);
+    case "parquet":
+      return takeParquet(job, limits);
     default:
       return job satisfies never;
   }
