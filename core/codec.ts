@@ -1,6 +1,22 @@
 import { LakehouseError } from "./error.ts";
 import type { Json } from "./json.ts";
-import type { Column } from "./services.ts";
+import type { Column, PhysicalColumn } from "./services.ts";
+
+/** What the columns of an upload are judged against. */
+export interface SchemaInput {
+  /** Undefined where the dataset is new. */
+  readonly registered?:
+    | { readonly columns: readonly Column[]; readonly last_column_id: number }
+    | undefined;
+  /** What to do where the upload does not fit: `?schema=`. */
+  readonly mode: "strict" | "widen" | "replace";
+}
+
+/**
+ * What an upload is to the registered schema: the first of its name, no change, a change that was
+ * asked for, or one that was not.
+ */
+export type SchemaVerdict = "new" | "same" | "widened" | "replaced" | "conflict";
 
 /** An upload on local disk. */
 export interface CodecInput {
@@ -13,26 +29,54 @@ export interface CodecInput {
   readonly work_path: string;
   /** Query parameters of the request; the codec owns their meaning and rejects unknown values. */
   readonly options: Readonly<Record<string, string>>;
+  readonly schema: SchemaInput;
+  /** Judge everything, write nothing: bad rows are in the report then, and no error. */
+  readonly dry_run: boolean;
+  /** Where a codec that lets bad rows pass writes them as Parquet; does not exist yet. */
+  readonly rejects_path?: string | undefined;
   readonly deadline_ms: number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: unknown) => void) | undefined;
 }
 
-/**
- * What a codec made of it: a Parquet file at `output_path`, its columns in the order of `columns`.
- * Field ids are those of `columns`, but for a file that came as Parquet and is kept as it is.
- */
-export interface CodecOutput {
+/** Rows that were let pass, as a Parquet file at `rejects_path`. */
+export interface CodecRejects {
   readonly columns: readonly Column[];
   readonly row_count: number;
   /** Of the Parquet file. */
   readonly size_bytes: number;
   /** Hex, of the Parquet file. */
   readonly sha256: string;
+}
+
+/**
+ * What a codec made of it: a Parquet file at `output_path`; none after a dry run, and none where the
+ * verdict is `conflict`.
+ */
+export interface CodecOutput {
+  readonly verdict: SchemaVerdict;
+  /** How the upload differs from the registered schema, for programs that decide about it. */
+  readonly diff: Json;
+  /**
+   * What to register, in this order and with these ids. After a conflict: what the upload would be
+   * by itself, as a replacement.
+   */
+  readonly columns: readonly Column[];
+  /** The highest id ever given in the dataset, those of `columns` included. */
+  readonly last_column_id: number;
+  /** The columns in the file, in order, where they are others than `columns`. */
+  readonly physical_columns?: readonly PhysicalColumn[];
+  readonly row_count: number;
+  /** Of the Parquet file; 0 if none was written. */
+  readonly size_bytes: number;
+  /** Hex, of the Parquet file; empty if none was written. */
+  readonly sha256: string;
   /** What it saw and why it chose the types, for people. */
   readonly report: Json;
   /** Sentences that belong into every answer, for example that the encoding had to be guessed. */
   readonly notices: readonly string[];
+  /** Only if there are any. */
+  readonly rejects?: CodecRejects;
 }
 
 /** Turns files of one format into typed Parquet. Same bytes and options give the same output. */
@@ -107,8 +151,8 @@ export class CodecRegistry {
       ...each.media_types,
       ...each.suffixes,
     ];
-    const taken = this.#codings.flatMap(claims);
-    const shared = claims(coding).find((claim) => taken.includes(claim));
+    const taken = new Set(this.#codings.flatMap(claims));
+    const shared = claims(coding).find((claim) => taken.has(claim));
     if (shared !== undefined) {
       throw new LakehouseError("invalid_config", `Two content codings claim ${shared}.`);
     }

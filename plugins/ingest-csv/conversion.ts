@@ -95,6 +95,8 @@ export class Conversion implements AsyncDisposable {
       done_path: spool.done_path,
       ...attempt,
       options,
+      schema: { mode: "strict" },
+      dry_run: false,
       deadline_ms: limits.ingest_timeout_ms + upload_ms,
       signal,
       onProgress,

@@ -3,6 +3,7 @@ import { Value } from "@sinclair/typebox/value";
 import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
 import { convertedSchema } from "./csv-codec.ts";
+import { judgeWritten } from "./judged-schema.ts";
 import { refuseOptions } from "./no-options.ts";
 
 /** What the worker is asked. */
@@ -31,10 +32,11 @@ export function jsonlCodec(pool: WorkerPool): Codec {
       refuseOptions(options, "JSON Lines");
       return {};
     },
-    async convert({ path, done_path, output_path, work_path, options, ...call }) {
+    async convert({ path, done_path, output_path, work_path, options, schema, ...call }) {
       refuseOptions(options, "JSON Lines");
       const job: JsonlJob = { format: "jsonl", path, done_path, output_path, work_path };
-      return Value.Parse(convertedSchema, await pool.call(job, call));
+      const file = Value.Parse(convertedSchema, await pool.call(job, call));
+      return judgeWritten(file, schema);
     },
   };
 }
