@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { lockDown, openEngine } from "../../core/duckdb.ts";
 import { hasCode, LakehouseError } from "../../core/error.ts";
 import type { Json } from "../../core/json.ts";
+import type { ConversionProgress } from "./conversion-progress.ts";
 import { asRefusal, type Converted, type ConvertJob, type ConvertLimits } from "./convert.ts";
 import { uniqueNames } from "./header.ts";
 import { DELIMITER, writePlainRows } from "./jsonl-plain.ts";
@@ -18,12 +19,12 @@ import { checkCopy } from "./witness.ts";
  * them as Parquet, and hold what it wrote against the survey. For worker processes.
  */
 export async function convertJsonLines(
-  { path, work_path, output_path }: Omit<ConvertJob, "options">,
+  { path, work_path, output_path, progress }: Omit<ConvertJob, "options">,
   limits: ConvertLimits,
 ): Promise<Converted> {
-  const survey = surveyJsonLines(path, limits);
+  const survey = surveyJsonLines(path, limits, progress);
   const plan = planOf(survey);
-  const parts = await writeParts(path, { work_path, survey, plan }, limits);
+  const parts = await writeParts(path, { work_path, survey, plan, progress }, limits);
   const { null_counts, ...sum } = sumParts(parts, plan);
   const facts = survey.columns.map((column) => column.facts(survey.row_count));
   const scan = { row_count: survey.row_count, columns: facts };
@@ -70,18 +71,19 @@ interface Writing {
   readonly work_path: string;
   readonly survey: JsonSurvey;
   readonly plan: ColumnPlan;
+  readonly progress: ConversionProgress | undefined;
 }
 
 async function writeParts(
   path: string,
-  { work_path, survey, plan }: Writing,
+  { work_path, survey, plan, progress }: Writing,
   limits: ConvertLimits,
 ): Promise<readonly Part[]> {
   const folder = join(work_path, "rows");
   await mkdir(folder, { mode: 0o700 });
   const engine = await openEngine({ ...limits, temp_path: join(folder, "spill") });
   const width = Math.max(2, plan.columns.length);
-  const parts = new Parts(engine, { delimiter: DELIMITER, width }, folder);
+  const parts = new Parts(engine, { delimiter: DELIMITER, width }, folder, progress);
   const connection = await engine.connect();
   try {
     await lockDown(connection, [], [folder]);

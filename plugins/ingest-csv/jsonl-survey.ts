@@ -1,5 +1,6 @@
 import { LakehouseError } from "../../core/error.ts";
 import type { Json } from "../../core/json.ts";
+import type { ConversionProgress } from "./conversion-progress.ts";
 import { JsonColumn } from "./jsonl-columns.ts";
 import { forEachLine, type Line } from "./jsonl-lines.ts";
 import { JsonRows } from "./jsonl-row.ts";
@@ -7,6 +8,8 @@ import type { JsonFault } from "./jsonl-value.ts";
 
 const BAD_LINES_SHOWN = 5;
 const EXCERPT_BYTES = 200;
+/** Rows between two looks at the clock. */
+const PROGRESS_ROWS = 1024;
 
 export interface JsonSurvey {
   /** In the order of their first appearance. */
@@ -39,6 +42,7 @@ interface BadLine {
 export function surveyJsonLines(
   path: string,
   { record_limit_bytes, columns_limit }: SurveyLimits,
+  progress?: ConversionProgress,
 ): JsonSurvey {
   const rows = new JsonRows();
   const columns: JsonColumn[] = [];
@@ -47,8 +51,10 @@ export function surveyJsonLines(
   let row_count = 0;
   let blank_count = 0;
   let longest_line_bytes = 0;
+  let judged_bytes = 0;
   forEachLine(path, record_limit_bytes, (line) => {
     const { bytes, start, end } = line;
+    judged_bytes += end - start + 1;
     if (rows.isBlank(bytes, start, end)) {
       blank_count += 1;
       return;
@@ -59,6 +65,7 @@ export function surveyJsonLines(
       return;
     }
     row_count += 1;
+    if (row_count % PROGRESS_ROWS === 0) progress?.judged(judged_bytes, row_count);
     longest_line_bytes = Math.max(longest_line_bytes, end - start);
     if (rows.cells.length > columns_limit) throw tooWide(line.number, columns_limit);
     while (columns.length < rows.cells.length) columns.push(new JsonColumn());
