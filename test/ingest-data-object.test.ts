@@ -13,14 +13,14 @@ const codec = {
 };
 
 test("the content id follows the bytes, the options and the converter, and nothing else", () => {
-  const id = contentId(codec, { delimiter: ";" }, "ab".repeat(32));
+  const id = contentId(codec, { delimiter: ";" }, "ab".repeat(32), [1, 2]);
   expect(id).toMatch(/^[0-9a-f]{32}$/);
-  expect(contentId(codec, { delimiter: ";" }, "ab".repeat(32))).toBe(id);
+  expect(contentId(codec, { delimiter: ";" }, "ab".repeat(32), [1, 2])).toBe(id);
   const others = [
-    contentId(codec, { delimiter: ";" }, "ac".repeat(32)),
-    contentId(codec, {}, "ab".repeat(32)),
-    contentId({ ...codec, version: "2" }, { delimiter: ";" }, "ab".repeat(32)),
-    contentId({ ...codec, format: "jsonl" }, { delimiter: ";" }, "ab".repeat(32)),
+    contentId(codec, { delimiter: ";" }, "ac".repeat(32), [1, 2]),
+    contentId(codec, {}, "ab".repeat(32), [1, 2]),
+    contentId({ ...codec, version: "2" }, { delimiter: ";" }, "ab".repeat(32), [1, 2]),
+    contentId({ ...codec, format: "jsonl" }, { delimiter: ";" }, "ab".repeat(32), [1, 2]),
   ];
   expect(new Set([id, ...others]).size).toBe(5);
 });

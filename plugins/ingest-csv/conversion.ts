@@ -1,4 +1,4 @@
-import type { Codec, CodecOutput } from "../../core/codec.ts";
+import type { Codec, CodecOutput, SchemaInput } from "../../core/codec.ts";
 import { hasCode, LakehouseError } from "../../core/error.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Attempt, Spool } from "./spool.ts";
@@ -15,16 +15,30 @@ export interface ConversionOptions {
   readonly limits: Pick<Limits, "ingest_timeout_ms">;
   readonly signal: AbortSignal;
   readonly onProgress: (step: unknown) => void;
+  readonly dry_run: boolean;
+  /** Bad rows are let pass, and written beside the good ones. */
+  readonly with_rejects: boolean;
 }
 
 export interface ConversionResult {
   readonly output: CodecOutput;
-  /** Of the Parquet file. */
+  /** Of the Parquet file, and of the one with the rejected rows. */
   readonly path: string;
+  readonly rejects_path: string;
+  /** What it was judged against. */
+  readonly judged: JudgedAgainst;
+}
+
+/** The registered schema at the moment a conversion began. */
+export interface JudgedAgainst {
+  readonly schema: SchemaInput;
+  /** Undefined if there was no dataset. */
+  readonly version: number | undefined;
 }
 
 interface EarlyAttempt {
   readonly attempt: Attempt;
+  readonly judged: JudgedAgainst;
   readonly output: Promise<CodecOutput>;
   readonly abort: AbortController;
   readonly timer: Timer;
@@ -50,8 +64,8 @@ export class Conversion implements AsyncDisposable {
     this.#started_ms = performance.now();
   }
 
-  /** So many bytes have been written to the spool. */
-  async arrived(size_bytes: number): Promise<void> {
+  /** So many bytes have been written to the spool; `judge` tells what to judge them against. */
+  async arrived(size_bytes: number, judge: () => JudgedAgainst): Promise<void> {
     if (this.#early !== undefined || this.#codec?.follows !== true || size_bytes < EARLY_BYTES)
       return;
     const elapsed_ms = performance.now() - this.#started_ms;
@@ -59,44 +73,55 @@ export class Conversion implements AsyncDisposable {
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, this.#options.signal]);
     const attempt = await this.#options.spool.attempt();
-    const output = this.#convert(attempt, signal, EARLY_LIMIT_MS);
+    const judged = judge();
+    const output = this.#convert(attempt, judged, signal, EARLY_LIMIT_MS);
     // It is awaited when the upload has ended, and may fail before.
     output.catch(() => {});
     this.#early = {
       attempt,
+      judged,
       output,
       abort,
       timer: setTimeout(() => abort.abort(), EARLY_LIMIT_MS),
     };
   }
 
-  /** The upload is whole. Throws what the codec throws. */
-  async finish(): Promise<ConversionResult> {
-    if (this.#early !== undefined) {
-      const { attempt, output, abort, timer } = this.#early;
-      clearTimeout(timer);
+  /** The upload is whole. Throws what the codec throws. A second call converts again. */
+  async finish(judge: () => JudgedAgainst): Promise<ConversionResult> {
+    const early = this.#early;
+    this.#early = undefined;
+    if (early !== undefined) {
+      clearTimeout(early.timer);
       try {
-        return { output: await output, path: attempt.output_path };
+        return resultOf(early.attempt, early.judged, await early.output);
       } catch (error) {
-        const given_up = abort.signal.aborted || hasCode(error, "overloaded");
+        const given_up = early.abort.signal.aborted || hasCode(error, "overloaded");
         if (!given_up || this.#options.signal.aborted) throw error;
       }
     }
     const attempt = await this.#options.spool.attempt();
-    const output = await this.#convert(attempt, this.#options.signal, 0);
-    return { output, path: attempt.output_path };
+    const judged = judge();
+    const output = await this.#convert(attempt, judged, this.#options.signal, 0);
+    return resultOf(attempt, judged, output);
   }
 
-  #convert(attempt: Attempt, signal: AbortSignal, upload_ms: number): Promise<CodecOutput> {
+  #convert(
+    { output_path, work_path, rejects_path }: Attempt,
+    { schema }: JudgedAgainst,
+    signal: AbortSignal,
+    upload_ms: number,
+  ): Promise<CodecOutput> {
     if (this.#codec === undefined) throw new LakehouseError("internal", "No codec was chosen.");
-    const { spool, options, limits, onProgress } = this.#options;
+    const { spool, options, limits, onProgress, dry_run, with_rejects } = this.#options;
     return this.#codec.convert({
       path: spool.upload_path,
       done_path: spool.done_path,
-      ...attempt,
+      output_path,
+      work_path,
+      ...(with_rejects ? { rejects_path } : {}),
       options,
-      schema: { mode: "strict" },
-      dry_run: false,
+      schema,
+      dry_run,
       deadline_ms: limits.ingest_timeout_ms + upload_ms,
       signal,
       onProgress,
@@ -110,4 +135,8 @@ export class Conversion implements AsyncDisposable {
     this.#early.abort.abort();
     await this.#early.output.catch(() => {});
   }
+}
+
+function resultOf(attempt: Attempt, judged: JudgedAgainst, output: CodecOutput): ConversionResult {
+  return { output, judged, path: attempt.output_path, rejects_path: attempt.rejects_path };
 }

@@ -1,4 +1,5 @@
 import type { Codec } from "../../core/codec.ts";
+import type { Json } from "../../core/json.ts";
 import type { ObjectStore } from "../../core/storage.ts";
 
 const CONTENT_ID_DIGITS = 32;
@@ -11,8 +12,17 @@ export function contentId(
   codec: Pick<Codec, "format" | "version" | "canonicalOptions">,
   options: Readonly<Record<string, string>>,
   upload_sha256: string,
+  /** Of the columns in the file, in order: they are written into it. */
+  column_ids: readonly number[],
 ): string {
-  const identity = [codec.format, codec.version, codec.canonicalOptions(options), upload_sha256];
+  const identity: Json[] = [
+    codec.format,
+    codec.version,
+    codec.canonicalOptions(options),
+    upload_sha256,
+  ];
+  // Those of a new dataset are the rule.
+  if (column_ids.some((id, index) => id !== index + 1)) identity.push(column_ids);
   return new Bun.CryptoHasher("sha256")
     .update(JSON.stringify(identity))
     .digest("hex")

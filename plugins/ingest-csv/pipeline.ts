@@ -1,17 +1,19 @@
-import type { Codec, CodecRegistry } from "../../core/codec.ts";
+import type { Codec, CodecOutput, CodecRegistry, SchemaVerdict } from "../../core/codec.ts";
 import { LakehouseError } from "../../core/error.ts";
 import type { Json } from "../../core/json.ts";
 import type { Limits } from "../../core/limits.ts";
-import type { CatalogService, Column, Manifest, Registration } from "../../core/services.ts";
+import { type CatalogService, checkName, type Column, type Manifest } from "../../core/services.ts";
 import type { ObjectStore } from "../../core/storage.ts";
 import { abortedError } from "../../core/worker-call.ts";
 import { CodedUploads } from "./coded-upload.ts";
-import { Conversion } from "./conversion.ts";
-import { contentId, dataKey, storeObject } from "./data-object.ts";
+import { Conversion, type ConversionResult, type JudgedAgainst } from "./conversion.ts";
+import { contentId } from "./data-object.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
+import { commitUpload, schemaConflict, SchemaMoved } from "./ingest-commit.ts";
 import type { IngestRequest } from "./ingest-request.ts";
 import type { RunningIngest } from "./progress.ts";
-import { schemaDiff } from "./schema-diff.ts";
+import type { SchemaMode } from "./reconcile.ts";
+import { commitRejects, dropRejects, rejectsName } from "./rejects-commit.ts";
 import { Spool } from "./spool.ts";
 import { receiveUpload, type UploadLabel } from "./upload.ts";
 
@@ -29,12 +31,29 @@ export interface IngestParts {
 export interface IngestAnswer {
   readonly manifest: Manifest;
   readonly existing: boolean;
+  /** Of this upload; the manifest has that of the dataset. */
   readonly row_count: number;
   /** Bytes. */
   readonly parquet_size: number;
   readonly parquet_key: string;
+  readonly verdict: SchemaVerdict;
   readonly notices?: readonly string[];
   readonly report?: Json;
+  /** With `on_error=reject`, if there are any: the dataset that holds them. */
+  readonly rejects?: { readonly name: string; readonly row_count: number };
+}
+
+/** What an upload would become. */
+export interface DryRunAnswer {
+  readonly dry_run: true;
+  /** `conflict`: it would be refused with 409. */
+  readonly verdict: SchemaVerdict;
+  readonly diff: Json;
+  readonly schema_fingerprint: string;
+  readonly row_count: number;
+  readonly columns: readonly Column[];
+  readonly report: Json;
+  readonly notices?: readonly string[];
 }
 
 /** Types that say nothing: many clients send them for any file. */
@@ -47,25 +66,63 @@ const UNSPECIFIC_TYPES: ReadonlySet<string | undefined> = new Set([
 ]);
 const DEFAULT_FORMAT = "csv";
 
+/** Another commit may change the schema while a file is converted; then it is judged again. */
+const JUDGE_ATTEMPTS = 4;
+
 /**
  * One upload from the first byte to the committed manifest. Nothing is stored before the file has
- * been converted whole and judged against the registered schema; the data object is stored next,
- * and the manifest last: its write is the commit point. A failure before it leaves at most a data
- * object that nothing refers to, under the key that a retry would use.
+ * been converted whole and judged against the registered schema; see `commitUpload` for the order.
  */
 export async function ingest(
   request: Request,
-  { name, report, options }: IngestRequest,
+  asked: IngestRequest,
   parts: IngestParts,
   progress: RunningIngest,
-): Promise<IngestAnswer> {
-  const { catalog, store, codecs, limits, scratch_path } = parts;
+): Promise<IngestAnswer | DryRunAnswer> {
+  const { catalog, limits, scratch_path } = parts;
+  const { name, options, dry_run } = asked;
+  const with_rejects = options["on_error"] === "reject";
+  if (with_rejects) checkName(rejectsName(name));
+  const judge = (): JudgedAgainst => judgedAgainst(catalog.get(name), asked.schema);
   // A quarantined name is refused before the upload is read.
-  catalog.get(name);
+  judge();
   await using spool = await Spool.create(scratch_path);
   const { signal } = request;
   const onProgress = (step: unknown): void => progress.converted(step);
-  await using conversion = new Conversion({ spool, options, limits, signal, onProgress });
+  const conversion_options = { spool, options, limits, signal, onProgress, dry_run, with_rejects };
+  await using conversion = new Conversion(conversion_options);
+  const { codec, sha256 } = await receive(request, { spool, conversion, judge, parts, progress });
+  progress.converting();
+  for (let attempt = 1; ; attempt++) {
+    const result = await conversion.finish(judge);
+    if (signal.aborted) throw abortedError();
+    const { output } = result;
+    if (dry_run) return dryRunAnswer(output);
+    refuseConflict(name, asked, catalog.get(name), output);
+    progress.committing(output.row_count);
+    const ids = (output.physical_columns ?? output.columns).map(({ id }) => id);
+    const content_id = contentId(codec, options, sha256, ids);
+    try {
+      return await commit(asked, { ...result, content_id, with_rejects }, parts);
+    } catch (error) {
+      if (!(error instanceof SchemaMoved) || attempt === JUDGE_ATTEMPTS) throw error;
+    }
+  }
+}
+
+interface Receiving {
+  readonly spool: Spool;
+  readonly conversion: Conversion;
+  readonly judge: () => JudgedAgainst;
+  readonly parts: IngestParts;
+  readonly progress: RunningIngest;
+}
+
+/** Takes the upload in; its conversion may begin meanwhile. */
+async function receive(
+  request: Request,
+  { spool, conversion, judge, parts: { codecs, limits }, progress }: Receiving,
+): Promise<{ readonly codec: Codec; readonly sha256: string }> {
   let codec: Codec | undefined;
   const coded = new CodedUploads(codecs, limits);
   await receiveUpload(
@@ -83,43 +140,92 @@ export async function ingest(
       async write(bytes) {
         await spool.write(bytes);
         progress.spooled(spool.size_bytes);
-        await conversion.arrived(spool.size_bytes);
+        await conversion.arrived(spool.size_bytes, judge);
       },
     },
   );
-  const upload = await spool.finish();
-  progress.converting();
-  if (codec === undefined || upload.size_bytes === 0) throw emptyBody();
-  const { output, path } = await conversion.finish();
-  if (signal.aborted) throw abortedError();
-  progress.committing(output.row_count);
-  const content_id = contentId(codec, options, upload.sha256);
-  const schema_fingerprint = schemaFingerprint(output.columns);
-  const key = dataKey(name, schema_fingerprint, content_id);
-  const object = { key, size: output.size_bytes, sha256: output.sha256 };
+  const { size_bytes, sha256 } = await spool.finish();
+  if (codec === undefined || size_bytes === 0) throw emptyBody();
+  return { codec, sha256 };
+}
 
-  const prepare = async (current: Manifest | undefined): Promise<Registration> => {
-    if (current !== undefined && current.schema_fingerprint !== schema_fingerprint) {
-      throw schemaConflict(current, output.columns, schema_fingerprint);
-    }
-    await storeObject(store, object, path);
-    return {
-      name,
-      schema_fingerprint,
-      objects: [object],
-      row_count: output.row_count,
-      columns: keepIds(output.columns, current?.columns),
-    };
-  };
-  const { manifest, existing } = await catalog.commit(name, prepare);
+function judgedAgainst(current: Manifest | undefined, mode: SchemaMode): JudgedAgainst {
+  const version = current?.version;
+  if (current?.columns === undefined) return { schema: { mode }, version };
+  const { columns } = current;
+  const last_column_id = current.last_column_id ?? Math.max(0, ...columns.map(({ id }) => id));
+  return { schema: { mode, registered: { columns, last_column_id } }, version };
+}
+
+/** Throws the 409. A dataset that was registered without columns is known by its fingerprint alone. */
+function refuseConflict(
+  name: string,
+  { schema }: IngestRequest,
+  current: Manifest | undefined,
+  output: CodecOutput,
+): void {
+  const is_other =
+    current !== undefined &&
+    current.columns === undefined &&
+    current.schema_fingerprint !== schemaFingerprint(output.columns);
+  if (output.verdict === "conflict" || (is_other && schema !== "replace")) {
+    throw schemaConflict(name, current, output);
+  }
+}
+
+interface ToCommit extends ConversionResult {
+  readonly content_id: string;
+  readonly with_rejects: boolean;
+}
+
+/** Rejected rows first: once the good ones are committed, none may be missing. */
+async function commit(
+  { name, mode, report }: IngestRequest,
+  { output, path, rejects_path, judged, content_id, with_rejects }: ToCommit,
+  parts: IngestParts,
+): Promise<IngestAnswer> {
+  const rejects = output.rejects;
+  if (rejects !== undefined) {
+    const upload = { name: rejectsName(name), mode, path: rejects_path, content_id };
+    await commitRejects(upload, rejects, parts);
+  }
+  const upload = { name, mode, path, content_id, judged_version: judged.version, output };
+  const { manifest, existing, object } = await commitUpload(upload, parts);
+  if (with_rejects && rejects === undefined && mode === "replace") {
+    await dropRejects(rejectsName(name), parts);
+  }
   return {
     manifest,
     existing,
     row_count: output.row_count,
     parquet_size: object.size,
     parquet_key: object.key,
+    verdict: output.verdict,
     ...(output.notices.length === 0 ? {} : { notices: output.notices }),
     ...(report ? { report: output.report } : {}),
+    ...(rejects === undefined
+      ? {}
+      : { rejects: { name: rejectsName(name), row_count: rejects.row_count } }),
+  };
+}
+
+function dryRunAnswer({
+  verdict,
+  diff,
+  columns,
+  row_count,
+  report,
+  notices,
+}: CodecOutput): DryRunAnswer {
+  return {
+    dry_run: true,
+    verdict,
+    diff,
+    schema_fingerprint: schemaFingerprint(columns),
+    row_count,
+    columns,
+    report,
+    ...(notices.length === 0 ? {} : { notices }),
   };
 }
 
@@ -146,33 +252,9 @@ function chooseCodec(
   );
 }
 
-/** Under one fingerprint the columns are the same, in the same order: they keep their ids. */
-function keepIds(columns: readonly Column[], current: readonly Column[] | undefined): Column[] {
-  return columns.map((column, index) => ({ ...column, id: current?.[index]?.id ?? column.id }));
-}
-
 function emptyBody(): LakehouseError {
   return new LakehouseError("invalid_csv", "The upload is empty.", {
     hint: "Send a file whose first record names the columns.",
     extra: { reason: "empty" },
   });
-}
-
-function schemaConflict(
-  current: Manifest,
-  columns: readonly Column[],
-  schema_fingerprint: string,
-): LakehouseError {
-  return new LakehouseError(
-    "schema_conflict",
-    `The columns of the file differ from those of the dataset ${current.name}.`,
-    {
-      hint: "Ingest it under another name, or delete the dataset first. Nothing was changed.",
-      extra: {
-        registered_fingerprint: current.schema_fingerprint,
-        offered_fingerprint: schema_fingerprint,
-        ...(current.columns === undefined ? {} : { diff: schemaDiff(current.columns, columns) }),
-      },
-    },
-  );
 }

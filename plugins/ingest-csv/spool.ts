@@ -13,6 +13,8 @@ export interface Spooled {
 export interface Attempt {
   /** Does not exist yet. */
   readonly output_path: string;
+  /** Does not exist yet. */
+  readonly rejects_path: string;
   /** An empty folder. */
   readonly work_path: string;
 }
@@ -69,7 +71,8 @@ export class Spool implements AsyncDisposable {
     this.#attempts += 1;
     const work_path = join(this.#folder, `work-${this.#attempts}`);
     await mkdir(work_path, { mode: 0o700 });
-    return { work_path, output_path: join(this.#folder, `output-${this.#attempts}.parquet`) };
+    const file = (what: string): string => join(this.#folder, `${what}-${this.#attempts}.parquet`);
+    return { work_path, output_path: file("output"), rejects_path: file("rejects") };
   }
 
   /** No more bytes. Call once. */

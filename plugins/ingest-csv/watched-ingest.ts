@@ -1,6 +1,6 @@
 import { requestIdOf } from "../../core/request-id.ts";
 import { readIngestRequest } from "./ingest-request.ts";
-import { ingest, type IngestAnswer, type IngestParts } from "./pipeline.ts";
+import { type DryRunAnswer, ingest, type IngestAnswer, type IngestParts } from "./pipeline.ts";
 import { acceptsEvents, progressEvents } from "./progress-events.ts";
 import type { IngestProgress } from "./progress.ts";
 
@@ -9,7 +9,7 @@ export function watchedIngest(
   request: Request,
   parts: IngestParts,
   progress: IngestProgress,
-): Promise<IngestAnswer> {
+): Promise<IngestAnswer | DryRunAnswer> {
   const asked = readIngestRequest(request.url);
   const length = request.headers.get("content-length");
   const total_bytes = length === null ? undefined : Number(length);
