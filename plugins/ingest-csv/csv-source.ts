@@ -26,7 +26,7 @@ export function readCsv({ paths, delimiter, width, record_bytes_max }: CsvSource
   const line_bytes = Math.max(LINE_BYTES, record_bytes_max + 1024);
   return `read_csv([${paths.map(sqlLiteral).join(", ")}],
     columns = {${columns.join(", ")}},
-    auto_detect = false, header = false, skip = 0, parallel = true,
+    auto_detect = false, header = true, skip = 0, parallel = true,
     delim = ${sqlLiteral(delimiter)}, quote = '"', escape = '"', new_line = '\\n', comment = '',
     encoding = 'utf-8', hive_partitioning = false, compression = 'none',
     nullstr = '', allow_quoted_nulls = false,

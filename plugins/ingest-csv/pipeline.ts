@@ -67,7 +67,7 @@ const UNSPECIFIC_TYPES: ReadonlySet<string | undefined> = new Set([
 const DEFAULT_FORMAT = "csv";
 
 /** Another commit may change the schema while a file is converted; then it is judged again. */
-const JUDGE_ATTEMPTS = 4;
+const JUDGE_ATTEMPTS = 16;
 
 /**
  * One upload from the first byte to the committed manifest. Nothing is stored before the file has
@@ -105,7 +105,8 @@ export async function ingest(
     try {
       return await commit(asked, { ...result, content_id, with_rejects }, parts);
     } catch (error) {
-      if (!(error instanceof SchemaMoved) || attempt === JUDGE_ATTEMPTS) throw error;
+      if (!(error instanceof SchemaMoved)) throw error;
+      if (attempt === JUDGE_ATTEMPTS) throw alwaysMoved(name);
     }
   }
 }
@@ -250,6 +251,12 @@ function chooseCodec(
         .join(", ")}.`,
     },
   );
+}
+
+function alwaysMoved(name: string): LakehouseError {
+  return new LakehouseError("overloaded", `The columns of ${name} kept changing meanwhile.`, {
+    hint: "Nothing was changed. Send the file again.",
+  });
 }
 
 function emptyBody(): LakehouseError {

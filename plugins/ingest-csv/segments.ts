@@ -12,6 +12,12 @@ const SEGMENT_BYTES = 6_500_000;
 /** Files of one statement: enough for the engine's threads, few enough to begin early. */
 const BATCH_SEGMENTS = 4;
 
+/**
+ * The first line of every segment, which the engine skips: without it a segment whose first cell
+ * begins with U+FEFF would lose that character, as a byte order mark.
+ */
+const FIRST_LINE = Buffer.from("segment\n");
+
 /** Receives the paths of each batch as soon as its last row is written. */
 export type OnBatch = (paths: readonly string[]) => void;
 
@@ -69,6 +75,8 @@ export class Segments implements PlainSink {
     const path = join(this.#folder, `segment-${String(this.#count).padStart(6, "0")}.csv`);
     this.#count += 1;
     this.#batch.push(path);
-    return openSync(path, "wx", 0o600);
+    const file = openSync(path, "wx", 0o600);
+    writeSync(file, FIRST_LINE);
+    return file;
   }
 }
