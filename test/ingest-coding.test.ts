@@ -1,10 +1,11 @@
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { gzipCoding, zstdCoding } from "../plugins/ingest-csv/content-coding.ts";
 import { hasCode } from "../core/error.ts";
+import { nothingStored, spools } from "./support/ingest-answers.ts";
 import {
   assertProblem,
   okJson,
@@ -40,22 +41,6 @@ function form(bytes: Uint8Array, file_name: string, type = "application/octet-st
   const data = new FormData();
   data.append("file", new File([Buffer.from(bytes)], file_name, { type }));
   return data;
-}
-
-/** Uploads that are under way or were left behind. */
-async function spools(server: TestServer): Promise<readonly string[]> {
-  const scratch = join(server.config_path, "../scratch");
-  const folders = await Promise.all(
-    (await readdir(scratch)).map((id) => readdir(join(scratch, id, "ingest-csv"))),
-  );
-  return folders.flat();
-}
-
-async function nothingStored(server: TestServer): Promise<void> {
-  const listed = await okJson(await server.fetch("/storage/list?prefix=datasets/"));
-  expect(listed["objects"]).toEqual([]);
-  expect(await okJson(await server.fetch("/catalog/list"))).toMatchObject({ count: 0 });
-  expect(await spools(server)).toEqual([]);
 }
 
 /** Pseudo-random text that hardly compresses. */

@@ -6,11 +6,8 @@ import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import fc from "fast-check";
 import { sqlLiteral } from "../core/duckdb.ts";
 import { isRecord } from "../core/json.ts";
-import {
-  readStruct,
-  type ThriftValue,
-  writeStruct,
-} from "../plugins/ingest-csv/parquet/thrift-compact.ts";
+import { nothingStored, typesOf } from "./support/ingest-answers.ts";
+import { struct, withFooter, withSchema, withSchemaNames } from "./support/parquet-footer.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 
 /** Parquet through `POST /ingest`: kept byte for byte once every value of it was read. */
@@ -50,30 +47,6 @@ const upload = (
 
 const select = async (server: TestServer, sql: string): Promise<unknown> =>
   (await okJson(await server.post("/sql", { sql })))["rows"];
-
-function typesOf(answer: Record<string, unknown>): Record<string, unknown> {
-  const columns = isRecord(answer["manifest"]) ? answer["manifest"]["columns"] : undefined;
-  return Object.fromEntries(
-    (Array.isArray(columns) ? columns : []).map((each) => [each.name, each.type]),
-  );
-}
-
-async function nothingStored(server: TestServer): Promise<void> {
-  const listed = await okJson(await server.fetch("/storage/list?prefix=datasets/"));
-  expect(listed["objects"]).toEqual([]);
-  expect(await okJson(await server.fetch("/catalog/list"))).toMatchObject({ count: 0 });
-}
-
-/** The file with its footer changed, and the length in front of the trailing magic with it. */
-function withFooter(file: Buffer, change: (footer: Fields) => void): Buffer {
-  const start = file.length - 8 - file.readUInt32LE(file.length - 8);
-  const footer = new Map(readStruct(file.subarray(start, -8)));
-  change(footer);
-  const written = writeStruct(footer);
-  const tail = Buffer.from("\0\0\0\0PAR1");
-  tail.writeUInt32LE(written.length);
-  return Buffer.concat([file.subarray(0, start), written, tail]);
-}
 
 const SALES = "SELECT i AS id, 'city ' || i AS city, i / 4 AS amount FROM range(1000) t(i)";
 
@@ -328,31 +301,4 @@ describe("a Parquet file that cannot be taken as it is", () => {
     expect(await okJson(await server.fetch("/health"))).toMatchObject({ status: "ok" });
     expect(await okJson(await upload(server, file))).toMatchObject({ row_count: 300 });
   }, 180_000);
-});
-
-type Fields = Map<number, ThriftValue>;
-
-/** The file with the elements of its schema changed: one per column here, behind the root. */
-function withSchema(file: Buffer, change: (fields: Fields, index: number) => void): Buffer {
-  return withFooter(file, (footer) => {
-    const schema = footer.get(2);
-    if (schema?.kind !== "list") throw new Error("no schema");
-    const items = schema.items.map((element, index): ThriftValue => {
-      if (element.kind !== "struct" || index === 0) return element;
-      const fields = new Map(element.fields);
-      change(fields, index - 1);
-      return { kind: "struct", fields: new Map([...fields].sort(([a], [b]) => a - b)) };
-    });
-    footer.set(2, { ...schema, items });
-  });
-}
-
-const withSchemaNames = (file: Buffer, names: readonly string[]): Buffer =>
-  withSchema(file, (fields, index) => {
-    fields.set(4, { kind: "binary", bytes: Buffer.from(names[index] ?? "") });
-  });
-
-const struct = (...fields: readonly (readonly [number, ThriftValue])[]): ThriftValue => ({
-  kind: "struct",
-  fields: new Map(fields),
 });
