@@ -132,11 +132,12 @@ describe("an upload with other columns", () => {
       status: 409,
       code: "schema_conflict",
     });
-    expect(problem["diff"]).toEqual({
+    expect(problem["diff"]).toMatchObject({
       added: [{ name: "note", type: "utf8" }],
       removed: [],
-      retyped: [{ name: "amount", from: "float64", to: "utf8" }],
-      reordered: true,
+      retyped: [{ name: "amount", from: "float64", to: "utf8", widens_to: null }],
+      reordered: ["city", "id"],
+      choices: ["replace"],
     });
     const manifest = await okJson(await server.fetch("/catalog/manifest/sales"));
     expect(manifest).toEqual(manifestOf(first));
