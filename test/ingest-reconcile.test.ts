@@ -1,7 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import type { Json } from "../core/json.ts";
 import type { Column } from "../core/services.ts";
-import type { RegisteredSchema } from "../plugins/ingest-csv/reconcile.ts";
+import {
+  reconcile,
+  type Reconciled,
+  type RegisteredSchema,
+} from "../plugins/ingest-csv/reconcile.ts";
 import { idsOf, judge, register, typesOf } from "./support/offered-columns.ts";
 
 /** How an upload is judged against the registered schema. */
@@ -68,6 +72,16 @@ function to(type: string, value: string, known: Partial<Column> = {}): unknown {
   const columns = [{ id: 1, name: "c", type, nullable: true, ...known }];
   const registered = { columns, last_column_id: 1 };
   return judge(registered, { c: [value] }, "widen").diff.retyped[0]?.widens_to;
+}
+
+/** A column of a file that says of itself which types it has, as Parquet does. */
+function uncounted(
+  type: string,
+  known: Partial<Column>,
+  registered?: RegisteredSchema,
+): Reconciled {
+  const column = { name: "c", type, fits: (other: string) => other === type, ...known };
+  return reconcile({ offered: [column], registered, mode: "widen" });
 }
 
 describe("an upload that is not", () => {
@@ -171,6 +185,24 @@ describe("an upload that is not", () => {
     const few = { integer_digits: 20, fraction_digits: 9 };
     expect(to("decimal128(38, 18)", "1".repeat(25), few)).toBe("decimal128(38, 9)");
     expect(to("list<item: int64>", "x")).toBeNull();
+  });
+
+  test("takes digits that nobody counted for the most, so that none is lost later", () => {
+    const int64 = { integer_digits: 19, fraction_digits: 0 };
+    const decimal = { integer_digits: 20, fraction_digits: 18 };
+    for (const none of [{}, { integer_digits: 0, fraction_digits: 0 }]) {
+      for (const registered of [undefined, register({ c: ["7"] })]) {
+        expect(uncounted("int64", none, registered).columns).toMatchObject([int64]);
+      }
+      const fresh = uncounted("decimal128(38, 18)", none);
+      expect(fresh.columns).toMatchObject([decimal]);
+    }
+    const half = uncounted("decimal128(38, 18)", { integer_digits: 3 });
+    expect(half.columns).toMatchObject([{ integer_digits: 3, fraction_digits: 18 }]);
+    expect(to("int64", "0.5", { integer_digits: 0 })).toBe("decimal128(38, 9)");
+    // A column without a number has none to count.
+    const empty = judge(register({ c: ["7"] }), { c: [""] }, "strict");
+    expect(empty.columns).toMatchObject([{ integer_digits: 1 }]);
   });
 
   test("may not add a name that SQL cannot tell from another", () => {

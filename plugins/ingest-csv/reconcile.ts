@@ -8,9 +8,9 @@ export interface OfferedColumn {
   readonly type: string;
   /** True if every cell of the column keeps its value in this Arrow type. */
   readonly fits: (type: string) => boolean;
-  /** The most digits any of its numbers has before the point, and after it. */
-  readonly integer_digits: number;
-  readonly fraction_digits: number;
+  /** The most digits any of its numbers has before the point, and after it; absent if unknown. */
+  readonly integer_digits?: number;
+  readonly fraction_digits?: number;
 }
 
 export interface RegisteredSchema {
@@ -150,8 +150,8 @@ function reordered(
 type Columns = Pick<Reconciled, "columns" | "last_column_id">;
 
 function freshColumns(offered: readonly OfferedColumn[], last_column_id: number): Columns {
-  const columns = offered.map(({ name, type, ...digits }, i) =>
-    columnOf(last_column_id + i + 1, { name, type }, digits),
+  const columns = offered.map((column, i) =>
+    columnOf(last_column_id + i + 1, column, digitsHeld(column)),
   );
   return { columns, last_column_id: last_column_id + columns.length };
 }
@@ -167,7 +167,8 @@ function mergedColumns(
   const merged = columns.map((column) => {
     const type = types.get(column.name) ?? column.type;
     const old = digitsHeld(column);
-    const fresh = after.get(column.name);
+    const offer = after.get(column.name);
+    const fresh = offer && digitsHeld(offer);
     return columnOf(
       column.id,
       { name: column.name, type },

@@ -14,16 +14,22 @@ const DOUBLE_DIGITS = 15;
 /** True of the types that are widened by how many digits their numbers have. */
 export const isCounted = (type: string): boolean => type === "int64" || DECIMAL.test(type);
 
-/** What is known of the stored numbers, or else the most that the type can hold. Pure. */
-export function digitsHeld({ type, integer_digits, fraction_digits }: Column): Digits {
-  if (type === "int64") {
-    return { integer_digits: integer_digits ?? INT64_DIGITS, fraction_digits: 0 };
-  }
-  const scale = Number(DECIMAL.exec(type)?.[1] ?? 0);
-  return {
-    integer_digits: integer_digits ?? DECIMAL_DIGITS - scale,
-    fraction_digits: fraction_digits ?? scale,
-  };
+/**
+ * What is known of the numbers of a column, or else the most that its type can hold. No digits at
+ * all stands for unknown too: any number has one, and to know too little would lose others later.
+ * Pure.
+ */
+export function digitsHeld(column: Pick<Column, "type"> & Partial<Digits>): Digits {
+  const most = digitsOfType(column.type);
+  const { integer_digits = most.integer_digits, fraction_digits = most.fraction_digits } = column;
+  return integer_digits + fraction_digits === 0 ? most : { integer_digits, fraction_digits };
+}
+
+function digitsOfType(type: string): Digits {
+  if (type === "int64") return { integer_digits: INT64_DIGITS, fraction_digits: 0 };
+  const scale = DECIMAL.exec(type)?.[1];
+  if (scale === undefined) return { integer_digits: 0, fraction_digits: 0 };
+  return { integer_digits: DECIMAL_DIGITS - Number(scale), fraction_digits: Number(scale) };
 }
 
 /**
