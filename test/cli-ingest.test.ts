@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { conversionLine } from "../core/cli/conversion-bar.ts";
-import { previewOf } from "../core/cli/preview.ts";
+import { isAccepted, previewOf } from "../core/cli/preview.ts";
 import { okJson, programCommand, startServer, type TestServer } from "./support/server.ts";
 import { longCsv, spools, until } from "./support/uploads.ts";
 
@@ -65,7 +65,7 @@ describe("ingest on a terminal", () => {
   test("is stopped by Ctrl-C, on the server too, and nothing is left", async () => {
     await using server = await startServer({ limits: { ingest_workers: 1 } });
     const { child, press, screen } = onTerminal(server, ["ingest", path]);
-    await until(async () => /[1-9][\d,]* rows/.test(screen()));
+    await until(async () => /[1-9][\d,]* rows/.test(screen()) || child.exitCode !== null);
     press("\u0003");
     await child.exited;
     expect(child.signalCode).toBe("SIGINT");
@@ -116,6 +116,8 @@ describe("a preview", () => {
         quote: '"',
         escape: '"',
         line_ends: ["crlf"],
+        bad_count: 1,
+        bad: [{ line: 7, column: 2, reason: "field_count", value: "a\u001bb" }],
         columns: [
           { name: "id", type: "int64", null_count: 0 },
           {
@@ -146,11 +148,55 @@ describe("a preview", () => {
       "zip    │ utf8  │ 1,500 │ line 4: 02134",
       "(2 columns)",
       "",
+      "1 bad row; with on_error=reject they are kept beside the others:",
+      "  line 7  field_count  a\\u001bb",
+      "",
       "Against the registered dataset:",
       "  added      zip utf8",
-      "  retyped    id utf8 → int64",
+      "  retyped    id: utf8 in the dataset, int64 in the file",
       "  accepted with schema=widen or schema=replace",
       "",
     ]);
   });
+
+  test("is of an accepted file if nothing stands against it, or what does may be rejected", () => {
+    const plain = new URLSearchParams();
+    const reject = new URLSearchParams({ on_error: "reject" });
+    const bad = { verdict: "new", report: { bad_count: 2 } };
+    expect(isAccepted({ verdict: "new", report: {} }, plain)).toBe(true);
+    expect(isAccepted({ verdict: "conflict", report: {} }, reject)).toBe(false);
+    expect([isAccepted(bad, plain), isAccepted(bad, reject)]).toEqual([false, true]);
+  });
+
+  test("asks the server, tells the verdict by the exit code, and changes nothing", async () => {
+    await using server = await startServer();
+    const run = async (name: string, text: string, options: readonly string[] = []) => {
+      await Bun.write(join(folder, `${name}.csv`), text);
+      const args = ["ingest", `${name}.csv`, "--name", "p", ...options];
+      const child = Bun.spawn([...programCommand(), ...args], {
+        cwd: folder,
+        env: { PATH: process.env["PATH"] ?? "", LAKEHOUSE_URL: server.url },
+        stderr: "pipe",
+      });
+      const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+      return { code: await child.exited, out, err };
+    };
+    const sales = "id;amount\n1;9.5\n02134;12\n";
+    const first = await run("sales", sales, ["--preview"]);
+    expect(first).toMatchObject({ code: 0, err: "" });
+    expect(first.out).toStartWith("p: 2 rows, 2 columns; would be a new dataset\n");
+    expect(first.out).toMatch(/^id +│ utf8 +│ +0 │ line 3: 02134$/m);
+    expect(await okJson(await server.fetch("/catalog/list"))).toMatchObject({ count: 0 });
+    const listed = await okJson(await server.fetch("/storage/list?prefix=datasets/"));
+    expect(listed["objects"]).toEqual([]);
+
+    expect(await run("sales", sales)).toMatchObject({ code: 0 });
+    const same = await run("sales", sales, ["--preview"]);
+    expect(same.out).toContain("would be accepted: it fits");
+    const drifted = await run("drifted", "amount;note\n1;x\n", ["--preview"]);
+    expect(drifted.code).toBe(1);
+    expect(drifted.out).toContain("would be refused");
+    expect(drifted.out).toContain("  added      note utf8\n");
+    expect(await okJson(await server.fetch("/catalog/manifest/p"))).toMatchObject({ version: 1 });
+  }, 60_000);
 });

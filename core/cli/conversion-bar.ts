@@ -3,7 +3,7 @@ import { isRecord } from "../json.ts";
 import type { Client } from "./client.ts";
 import { barOf, bytesText, type Progress } from "./progress.ts";
 import { serverEvents } from "./server-events.ts";
-import { grouped } from "./table.ts";
+import { counted } from "./table.ts";
 
 /** The server may not have taken the upload in yet, or a proxy may have closed the stream. */
 const RETRY_MS = 250;
@@ -24,7 +24,10 @@ export async function followConversion(
       const response = await client.request(`/v1/ingest/${request_id}`, { headers, signal });
       for await (const data of serverEvents(response)) {
         const view: unknown = JSON.parse(data);
-        if (isRecord(view)) progress.phase(conversionLine(view));
+        // What an ended one has to show is its answer.
+        if (isRecord(view) && view["finished_at"] === undefined) {
+          progress.phase(conversionLine(view));
+        }
       }
       return;
     } catch {
@@ -44,7 +47,7 @@ export function conversionLine(view: Readonly<Record<string, unknown>>): string 
   const judged = file_bytes === 0 ? 0 : Math.min(1, judged_bytes / file_bytes);
   const parts_total = numberOf(view["parts_total"]);
   const written = parts_total === 0 ? 0 : (judged * numberOf(view["parts_done"])) / parts_total;
-  const rows = `${grouped(numberOf(view["row_count"]))} rows`;
+  const rows = counted(numberOf(view["row_count"]), "row");
   return `converting ${barOf((judged + written) / 2)}  ${rows}  ${bytesText(judged_bytes)} judged`;
 }
 

@@ -69,7 +69,7 @@ export const ingest: Command = {
     const answer = await send(client, await openUpload(path), query);
     const text = (preview ? previewOf : summaryOf)(name, answer);
     await print(format === "json" ? `${JSON.stringify(answer)}\n` : text);
-    return preview && !isAccepted(answer) ? 1 : 0;
+    return preview && !isAccepted(answer, query) ? 1 : 0;
   },
 };
 

@@ -1,5 +1,5 @@
 import { isRecord } from "../json.ts";
-import { grouped, renderTable } from "./table.ts";
+import { cellText, counted, grouped, renderTable } from "./table.ts";
 
 type Answer = Readonly<Record<string, unknown>>;
 
@@ -12,8 +12,16 @@ const VERDICTS: Readonly<Record<string, string>> = {
   conflict: "would be refused: it does not fit the dataset",
 };
 
-/** True if the file would be taken in as it is. */
-export const isAccepted = (answer: Answer): boolean => answer["verdict"] !== "conflict";
+/** True if the file would be taken in. With `on_error=reject` bad rows are no obstacle. */
+export function isAccepted(answer: Answer, options: URLSearchParams): boolean {
+  const is_clean = badCount(answer) === 0 || options.get("on_error") === "reject";
+  return is_clean && answer["verdict"] !== "conflict";
+}
+
+function badCount(answer: Answer): number {
+  const { bad_count } = recordOf(answer["report"]);
+  return typeof bad_count === "number" ? bad_count : 0;
+}
 
 /** A dry run for people: how the file was read, its columns and why, and the verdict; pure. */
 export function previewOf(name: string, answer: Answer): string {
@@ -22,12 +30,13 @@ export function previewOf(name: string, answer: Answer): string {
   const columns = recordsOf(report["columns"]);
   const what = VERDICTS[String(verdict)] ?? String(verdict);
   const lines = [
-    `${name}: ${grouped(Number(row_count))} rows, ${grouped(columns.length)} columns; ${what}`,
+    `${name}: ${counted(Number(row_count), "row")}, ${counted(columns.length, "column")}; ${what}`,
     ...factsOf(report),
     ...(Array.isArray(notices) ? notices.map((notice) => `  ${String(notice)}`) : []),
     "",
     columnTable(columns).trimEnd(),
-    ...diffLines(recordOf(answer["diff"])),
+    ...badLines(answer),
+    ...diffLines(recordOf(answer["diff"]), verdict === "conflict"),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -67,20 +76,36 @@ function columnTable(columns: readonly Answer[]): string {
   );
 }
 
+/** The first few bad rows; the report holds no more. */
+function badLines(answer: Answer): string[] {
+  const bad_count = badCount(answer);
+  if (bad_count === 0) return [];
+  const { bad } = recordOf(answer["report"]);
+  return [
+    "",
+    `${counted(bad_count, "bad row")}; with on_error=reject they are kept beside the others:`,
+    ...recordsOf(bad).map(
+      ({ line, reason, value }) =>
+        `  line ${String(line)}  ${String(reason)}  ${cellText(value ?? "")}`,
+    ),
+  ];
+}
+
 /** One line per difference between the file and the registered dataset. */
-function diffLines(diff: Answer): string[] {
+function diffLines(diff: Answer, is_conflict: boolean): string[] {
   const { reordered, choices } = diff;
   const typed = ({ name, type }: Answer): string => `${String(name)} ${String(type)}`;
   const lines = [
     ...recordsOf(diff["added"]).map((column) => `  added      ${typed(column)}`),
     ...recordsOf(diff["removed"]).map((column) => `  removed    ${typed(column)}`),
     ...recordsOf(diff["retyped"]).map(
-      ({ name, from, to }) => `  retyped    ${String(name)} ${String(from)} → ${String(to)}`,
+      ({ name, from, to }) =>
+        `  retyped    ${String(name)}: ${String(from)} in the dataset, ${String(to)} in the file`,
     ),
     ...(Array.isArray(reordered) && reordered.length > 0
       ? [`  reordered  ${reordered.join(", ")}`]
       : []),
-    ...(Array.isArray(choices) && choices.length > 0
+    ...(is_conflict && Array.isArray(choices) && choices.length > 0
       ? [`  accepted with ${choices.map((mode) => `schema=${String(mode)}`).join(" or ")}`]
       : []),
   ];

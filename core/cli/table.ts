@@ -84,7 +84,8 @@ export function grouped(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-const counted = (count: number, what: string): string =>
+/** `1 row`, `2 rows`. */
+export const counted = (count: number, what: string): string =>
   `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
 
 /** One value as it is shown in a cell. */
