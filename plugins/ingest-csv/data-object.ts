@@ -51,6 +51,7 @@ export async function storeObject(
   store: ObjectStore,
   object: DescribedObject,
   path: string,
+  signal?: AbortSignal,
 ): Promise<void> {
   const existing = await store.get(object.key);
   if (existing !== undefined && existing.info.size_bytes === object.size) {
@@ -58,7 +59,7 @@ export async function storeObject(
   } else if (existing !== undefined) {
     await release(existing.stream);
   }
-  await store.put(object.key, { kind: "file", path });
+  await store.put(object.key, { kind: "file", path }, signal === undefined ? {} : { signal });
 }
 
 async function sha256Of(stream: AsyncIterable<Uint8Array>): Promise<string> {

@@ -15,6 +15,8 @@ import { schemaFingerprint } from "./fingerprint.ts";
 export interface CommitParts {
   readonly catalog: CatalogService;
   readonly store: ObjectStore;
+  /** Stops the storing of data; a manifest that is being written is not stopped. */
+  readonly signal: AbortSignal;
 }
 
 /** A converted upload that is to become data of a dataset. */
@@ -46,7 +48,7 @@ export class SchemaMoved extends Error {}
  */
 export async function commitUpload(
   upload: ConvertedUpload,
-  { catalog, store }: CommitParts,
+  { catalog, store, signal }: CommitParts,
 ): Promise<CommittedUpload> {
   const { name, path, content_id, output } = upload;
   const schema_fingerprint = schemaFingerprint(output.columns);
@@ -56,7 +58,8 @@ export async function commitUpload(
     if (current?.version !== upload.judged_version && !fitsStill(current, output.columns)) {
       throw new SchemaMoved();
     }
-    await storeObject(store, object, path);
+    await storeObject(store, object, path, signal);
+    signal.throwIfAborted();
     const objects = objectsOf(upload, object, current);
     const row_count = rowCountOf(objects);
     return {

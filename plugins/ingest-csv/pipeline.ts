@@ -9,7 +9,7 @@ import { CodedUploads } from "./coded-upload.ts";
 import { Conversion, type ConversionResult, type JudgedAgainst } from "./conversion.ts";
 import { contentId } from "./data-object.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
-import { commitUpload, schemaConflict, SchemaMoved } from "./ingest-commit.ts";
+import { type CommitParts, commitUpload, schemaConflict, SchemaMoved } from "./ingest-commit.ts";
 import type { IngestRequest } from "./ingest-request.ts";
 import type { RunningIngest } from "./progress.ts";
 import type { SchemaMode } from "./reconcile.ts";
@@ -103,7 +103,7 @@ export async function ingest(
     const ids = (output.physical_columns ?? output.columns).map(({ id }) => id);
     const content_id = contentId(codec, options, sha256, ids);
     try {
-      return await commit(asked, { ...result, content_id, with_rejects }, parts);
+      return await commit(asked, { ...result, content_id, with_rejects }, { ...parts, signal });
     } catch (error) {
       if (!(error instanceof SchemaMoved)) throw error;
       if (attempt === JUDGE_ATTEMPTS) throw alwaysMoved(name);
@@ -183,7 +183,7 @@ interface ToCommit extends ConversionResult {
 async function commit(
   { name, mode, report }: IngestRequest,
   { output, path, rejects_path, judged, content_id, with_rejects }: ToCommit,
-  parts: IngestParts,
+  parts: CommitParts,
 ): Promise<IngestAnswer> {
   const rejects = output.rejects;
   if (rejects !== undefined) {
