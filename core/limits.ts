@@ -22,6 +22,8 @@ const table = {
   catalog_load_concurrency: limit(32, "Manifests read at once at start."),
   catalog_commit_attempts: limit(32, "Races one commit may lose to other processes."),
   dataset_columns: limit(4096, "Columns of one dataset."),
+  column_name_bytes: limit(1024, "The name of one column in the header of a file."),
+  header_bytes: limit(4 * MIB, "The first record of an uploaded CSV file."),
   upload_bytes: limit(16 * GIB, "One upload to /ingest, as it arrives."),
   decoded_bytes: limit(64 * GIB, "One upload to /ingest, decompressed."),
   decoded_ratio: limit(1000, "Times that an upload may grow when decompressed, beyond 64 MiB."),

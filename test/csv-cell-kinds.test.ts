@@ -173,7 +173,6 @@ describe("the kernel", () => {
   test("numbers the kinds as its host does", async () => {
     const kernel = await openKernel({
       printsBack: () => true,
-      isNull: () => false,
       fits: () => true,
       badRecord: () => {},
     });

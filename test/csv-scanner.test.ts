@@ -8,15 +8,7 @@ describe("a record", () => {
     const { scan, bad } = await scanText('"a\n,b","c""\r\nd"\r\nx\n1,2\n', 2);
     expect(scan.row_count).toBe(2);
     expect(bad).toEqual([
-      {
-        reason: "field_count",
-        row: 1,
-        line: 4,
-        offset: 17,
-        length_bytes: 1,
-        field_count: 1,
-        field: 1,
-      },
+      { reason: "field_count", row: 1, line: 4, record: "x", field_count: 1, field: 1, cell: "x" },
     ]);
     expect([...scan.line_ends].sort()).toEqual(["crlf", "lf"]);
   });
@@ -29,7 +21,9 @@ describe("a record", () => {
 
   test("whose quote is never closed is no row", async () => {
     const { bad, scan } = await scanText('1,2\n3,"4\n5,6\n', 2);
-    expect(bad).toMatchObject([{ reason: "unclosed_quote", line: 2, field: 1, length_bytes: 9 }]);
+    expect(bad).toMatchObject([
+      { reason: "unclosed_quote", line: 2, field: 1, record: '3,"4\n5,6\n' },
+    ]);
     expect(scan).toMatchObject({ row_count: 1, bad_count: 1 });
   });
 
@@ -65,9 +59,9 @@ test("texts that stand for null are null where they are not quoted", async () =>
 });
 
 test("a cell that does not fit the type it was given makes its record no row", async () => {
-  const given = new Map([[1, (cell: string) => cell === "yes"]]);
+  const given = new Map([[1, { accepted: 0, fits: (cell: string) => cell === "yes" }]]);
   const { scan, bad } = await scanText('1,yes\n2,no\n3,\n4,"yes"\n', 2, { given });
-  expect(bad).toMatchObject([{ reason: "does_not_fit", row: 1, line: 2, field: 1 }]);
+  expect(bad).toMatchObject([{ reason: "does_not_fit", row: 1, line: 2, field: 1, cell: "no" }]);
   expect(scan.row_count).toBe(3);
 });
 

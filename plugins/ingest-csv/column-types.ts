@@ -30,15 +30,32 @@ const TIMESTAMP_UTC: ColumnType = {
   // Cells end with `Z`, which the engine takes for the UTC it is; no time zone has to be looked up.
   value: (x) => `make_timestamptz(epoch_us(${cast("TIMESTAMP")(x)}))`,
 };
+const PLAIN_TYPES = [TEXT, INT64, FLOAT64, BOOL, DATE, TIMESTAMP, TIMESTAMP_UTC];
 
-const DECIMAL_DIGITS = 38;
+export const DECIMAL_DIGITS = 38;
 /** In steps, so that another file of the same kind gets the same type. */
-const DECIMAL_SCALES = [0, 9, 18, 27, 37] as const;
+export const DECIMAL_SCALES = [0, 9, 18, 27, 37] as const;
+const DECIMAL = /^decimal128\((\d{1,2}), (\d{1,2})\)$/;
 
-const decimal = (scale: number): ColumnType => ({
-  arrow: `decimal128(${DECIMAL_DIGITS}, ${scale})`,
-  value: cast(`DECIMAL(${DECIMAL_DIGITS}, ${scale})`),
+export const decimal = (precision: number, scale: number): ColumnType => ({
+  arrow: `decimal128(${precision}, ${scale})`,
+  value: cast(`DECIMAL(${precision}, ${scale})`),
 });
+
+/** Digits of a decimal, all of them and those behind the point; undefined for another type. */
+export function decimalDigits(
+  arrow: string,
+): { readonly precision: number; readonly scale: number } | undefined {
+  const [, precision, scale] = DECIMAL.exec(arrow) ?? [];
+  return precision === undefined ? undefined : { precision: +precision, scale: Number(scale) };
+}
+
+/** The type of this Arrow name; undefined if no text is read as one. */
+export function typeNamed(arrow: string): ColumnType | undefined {
+  const digits = decimalDigits(arrow);
+  if (digits !== undefined) return decimal(digits.precision, digits.scale);
+  return PLAIN_TYPES.find((type) => type.arrow === arrow);
+}
 
 /**
  * The narrowest type that keeps the value of every cell; text where there is none, where the cells
@@ -46,12 +63,17 @@ const decimal = (scale: number): ColumnType => ({
  * of cells. Pure.
  */
 export function typeOf(facts: ColumnFacts): ColumnType {
-  const set = facts.kinds;
+  const family = familyOf(facts.kinds);
+  return family === "decimal" ? decimalOf(facts) : family;
+}
+
+/** The type as far as the kinds of the cells decide it: which decimal it is takes their digits. */
+export function familyOf(set: number): ColumnType | "decimal" {
   if (set === 0) return TEXT;
   // Exact or not as a double does not matter to an integer that fits 64 bits.
   if (within(set, "integer", "inexact")) return INT64;
   if (within(set, "integer", "big_integer", "decimal", "scientific")) return FLOAT64;
-  if (within(set, "integer", "big_integer", "decimal", "inexact")) return decimalOf(facts);
+  if (within(set, "integer", "big_integer", "decimal", "inexact")) return "decimal";
   if (isOnly(set, "boolean_lower") || isOnly(set, "boolean_title") || isOnly(set, "boolean_upper"))
     return BOOL;
   if (isOnly(set, "date")) return DATE;
@@ -63,9 +85,26 @@ export function typeOf(facts: ColumnFacts): ColumnType {
 const isOnly = (set: number, kind: Kind): boolean => set === kinds[kind];
 
 /** Exact where a double would lose digits. */
-function decimalOf({ integer_digits, fraction_digits }: ColumnFacts): ColumnType {
-  const scale = DECIMAL_SCALES.find(
-    (scale) => fraction_digits <= scale && integer_digits <= DECIMAL_DIGITS - scale,
-  );
-  return scale === undefined ? TEXT : decimal(scale);
+function decimalOf(facts: ColumnFacts): ColumnType {
+  const scale = DECIMAL_SCALES.find((scale) => hasRoom(facts, DECIMAL_DIGITS, scale));
+  return scale === undefined ? TEXT : decimal(DECIMAL_DIGITS, scale);
+}
+
+const hasRoom = (facts: ColumnFacts, precision: number, scale: number): boolean =>
+  facts.fraction_digits <= scale && facts.integer_digits <= precision - scale;
+
+/**
+ * True if every cell keeps its value in the type of this Arrow name, so that a column registered as
+ * that can take them; a column without a value fits any type. Pure.
+ */
+export function keepsValues(facts: ColumnFacts, arrow: string): boolean {
+  const type = typeNamed(arrow);
+  if (type === undefined) return false;
+  const set = facts.kinds;
+  if (type === TEXT || set === 0) return true;
+  if (type === FLOAT64) return within(set, "integer", "big_integer", "decimal", "scientific");
+  const digits = decimalDigits(arrow);
+  if (digits === undefined) return familyOf(set) === type;
+  if (!within(set, "integer", "big_integer", "decimal", "inexact")) return false;
+  return hasRoom(facts, digits.precision, digits.scale);
 }

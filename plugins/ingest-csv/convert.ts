@@ -1,22 +1,22 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
 import { lockDown, openEngine } from "../../core/duckdb.ts";
 import { LakehouseError } from "../../core/error.ts";
-import type { Json } from "../../core/json.ts";
-import type { Column } from "../../core/services.ts";
 import { ArrivingFile } from "./arriving-file.ts";
-import { refuseBadRecords } from "./bad-records.ts";
-import { typeOf } from "./column-types.ts";
+import { BadRecords } from "./bad-records.ts";
 import type { ConversionProgress } from "./conversion-progress.ts";
+import { CsvColumns } from "./csv-columns.ts";
 import { type Dialect, readDialect } from "./dialect.ts";
 import { afterFault, encodingOf, type TextFile, transcodeFile } from "./encoding.ts";
-import type { ColumnFacts, Scan } from "./kernel/scanner.ts";
+import { schemaMembers, type WrittenFile } from "./judged-schema.ts";
 import type { CsvOptions } from "./options.ts";
 import { joinParquet } from "./parquet/join.ts";
-import { type ColumnPlan, Parts, sumParts } from "./parts.ts";
-import { csvNotices, csvReport } from "./report.ts";
+import { Parts, sumParts } from "./parts.ts";
+import { RejectRows } from "./reject-rows.ts";
+import { csvNotices, csvReport, type Findings } from "./report.ts";
 import { Segments } from "./segments.ts";
-import { surveyFile } from "./survey.ts";
+import { surveyFile, type SurveyOptions } from "./survey.ts";
 import type { TextFault } from "./text-check.ts";
 import { checkCopy, EngineDisagrees } from "./witness.ts";
 
@@ -27,8 +27,15 @@ export interface ConvertJob {
   readonly output_path: string;
   /** An empty folder of the job's own. */
   readonly work_path: string;
-  readonly options: CsvOptions;
   readonly progress?: ConversionProgress | undefined;
+}
+
+export interface ConvertCsvJob extends ConvertJob {
+  readonly options: CsvOptions;
+  readonly schema: SchemaInput;
+  readonly dry_run: boolean;
+  /** Where rejected rows go, with `on_error=reject`. */
+  readonly rejects_path?: string | undefined;
 }
 
 export interface ConvertLimits {
@@ -37,28 +44,22 @@ export interface ConvertLimits {
   readonly temp_limit_bytes: number;
   readonly record_limit_bytes: number;
   readonly columns_limit: number;
+  readonly header_limit_bytes: number;
+  readonly name_limit_bytes: number;
 }
 
-export interface Converted {
-  readonly columns: readonly Column[];
-  readonly row_count: number;
-  /** Of the Parquet file. */
-  readonly size_bytes: number;
-  /** Hex. */
-  readonly sha256: string;
-  readonly report: Json;
-  readonly notices: readonly string[];
-}
+/** A file of another format, before it is judged against the registered schema. */
+export type Converted = WrittenFile;
 
 const HEAD_BYTES = 64;
 
 /**
  * Converts one CSV file to typed Parquet without changing a value, as it arrives: survey every byte
- * (which gives the types), write the rows anew in a form that can be read in one way only, let the
- * engine write them as Parquet part by part, hold what it wrote against the survey, and join the
- * parts. For worker processes.
+ * (which gives the types, judged against the registered schema), write the rows anew in a form that
+ * can be read in one way only, let the engine write them as Parquet part by part, hold what it wrote
+ * against the survey, and join the parts. For worker processes.
  */
-export async function convertCsv(job: ConvertJob, limits: ConvertLimits): Promise<Converted> {
+export async function convertCsv(job: ConvertCsvJob, limits: ConvertLimits): Promise<CodecOutput> {
   await using file = await ArrivingFile.open(job.path, job.done_path);
   const { bytes: head } = await file.head(HEAD_BYTES);
   const text = encodingOf(job.path, head, job.options.encoding);
@@ -76,113 +77,139 @@ export async function convertCsv(job: ConvertJob, limits: ConvertLimits): Promis
 
 /** Converts UTF-8 text; gives back the fault if it is none. */
 async function convertText(
-  job: ConvertJob,
+  job: ConvertCsvJob,
   limits: ConvertLimits,
   text: TextFile,
   file: ArrivingFile,
-): Promise<Converted | TextFault> {
-  const dialect = await readDialect((size) => file.head(size), {
-    offset: text.offset,
-    delimiter: job.options.delimiter,
-    columns_limit: limits.columns_limit,
-  });
+): Promise<CodecOutput | TextFault> {
+  const { options, schema } = job;
+  const dialect = await readDialect((size) => file.head(size), { ...options, ...limits, ...text });
   if ("kind" in dialect) return dialect;
+  const columns = new CsvColumns(dialect.names, options, schema);
+  const bad = new BadRecords(dialect, columns.given);
+  const reading = { job, limits, text, file, dialect, columns, bad };
+  if (!job.dry_run) return convertWith(reading);
+  const findings = await findOut(reading, (record) => bad.add(record));
+  return "kind" in findings ? findings : outputOf(findings, NOTHING, undefined);
+}
+
+/** What one text is converted with. */
+interface Reading {
+  readonly job: ConvertCsvJob;
+  readonly limits: ConvertLimits;
+  readonly text: TextFile;
+  readonly file: ArrivingFile;
+  readonly dialect: Dialect;
+  readonly columns: CsvColumns;
+  readonly bad: BadRecords;
+}
+
+/** Opens an engine for it. */
+async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
+  const { job, limits, text, dialect } = reading;
   const folder = join(job.work_path, text.encoding);
   await mkdir(folder, { mode: 0o700 });
   const engine = await openEngine({ ...limits, temp_path: join(folder, "spill") });
   // The kernel gives a row of one column a second, empty cell.
-  const width = Math.max(2, dialect.names.length);
-  const format = { delimiter: dialect.delimiter, width };
+  const format = { ...dialect, width: Math.max(2, dialect.names.length) };
   const parts = new Parts(engine, format, folder, job.progress);
+  const rejects =
+    job.options.on_error === "reject" && job.rejects_path !== undefined
+      ? new RejectRows(engine, dialect, join(folder, "rejects"))
+      : undefined;
   const connection = await engine.connect();
   try {
     await lockDown(connection, [], [folder]);
-    return await convertRows(job, limits, { text, file, dialect, folder, parts });
+    return await convertRows(reading, { folder, parts, rejects });
   } catch (error) {
     throw asRefusal(error);
   } finally {
-    await parts.idle();
+    await Promise.all([parts.idle(), rejects?.idle()]);
     connection.closeSync();
     engine.closeSync();
   }
 }
 
-interface Conversion {
-  readonly text: TextFile;
-  readonly file: ArrivingFile;
-  readonly dialect: Dialect;
+interface Writing {
   /** Of this conversion alone. */
   readonly folder: string;
   readonly parts: Parts;
+  readonly rejects: RejectRows | undefined;
 }
 
 async function convertRows(
-  { output_path, progress }: ConvertJob,
-  { record_limit_bytes }: ConvertLimits,
-  { text, file, dialect, folder, parts }: Conversion,
-): Promise<Converted | TextFault> {
+  reading: Reading,
+  { folder, parts, rejects }: Writing,
+): Promise<CodecOutput | TextFault> {
+  const { job, columns, bad } = reading;
   let segments: Segments | undefined;
-  const survey = await surveyFile(file, dialect, {
-    record_limit_bytes,
-    progress,
-    plain: (scanner) => {
+  const findings = await findOut(
+    reading,
+    (record) => {
+      bad.add(record);
+      rejects?.add(record);
+    },
+    (scanner) => {
       segments = new Segments(folder, (paths) => {
-        const columns = scanner().columns();
-        parts.add(paths, planOf(columns, dialect), recordBytes(scanner().longest_record_bytes));
+        const { plan } = columns.judge(scanner().columns());
+        parts.add(paths, plan, recordBytes(scanner().longest_record_bytes));
       });
       return segments;
     },
-  });
-  if ("kind" in survey) return survey;
+  );
+  if ("kind" in findings) return findings;
   segments?.finish();
-  refuseBadRecords(text.path, dialect, survey);
-  const { scan } = survey;
-  const plan = planOf(scan.columns, dialect);
+  if (rejects === undefined) bad.refuse();
+  if (findings.judged.verdict === "conflict") return outputOf(findings, NOTHING, undefined);
+  const { scan, plan } = findings;
   if (scan.row_count === 0) parts.add([], plan, 0);
   const written = await parts.finish(plan);
-  const sum = sumParts(written, plan);
-  checkCopy({ scan, ...plan }, sum, sum.text_bytes);
+  checkCopy(scan, plan, sumParts(written, plan));
   const joined = await joinParquet(
     written.map(({ path }) => path),
-    output_path,
+    job.output_path,
   );
   if (joined.row_count !== scan.row_count) throw new EngineDisagrees("the joined file lost rows");
-  return convertedOf({ text, dialect, scan, plan, null_counts: sum.null_counts }, joined);
+  return outputOf(findings, joined, await rejects?.finish(job.rejects_path ?? ""));
+}
+
+/** Surveys the text and judges its columns. */
+async function findOut(
+  { job: { options, progress }, limits, text, file, dialect, columns, bad }: Reading,
+  onBadRecord: SurveyOptions["onBadRecord"],
+  plain?: SurveyOptions["plain"],
+): Promise<Findings | TextFault> {
+  const scan = await surveyFile(file, dialect, {
+    record_limit_bytes: limits.record_limit_bytes,
+    null_texts: options.null_texts,
+    given: columns.given,
+    scales: columns.scales,
+    onBadRecord,
+    plain,
+    progress,
+  });
+  if ("kind" in scan) return scan;
+  return { text, dialect, options, scan, bad, columns, ...columns.judge(scan.columns) };
 }
 
 /** A bare quote is written twice. */
 const recordBytes = (longest: number): number => 2 * longest;
 
-function planOf(facts: readonly ColumnFacts[], dialect: Dialect): ColumnPlan {
-  const types = facts.map(typeOf);
-  const columns = types.map(({ arrow }, index) => ({
-    id: index + 1,
-    name: dialect.names[index] ?? "",
-    type: arrow,
-    nullable: true,
-  }));
-  return { columns, types };
-}
+const NOTHING = { size_bytes: 0, sha256: "" };
 
-interface Outcome {
-  readonly text: TextFile;
-  readonly dialect: Dialect;
-  readonly scan: Scan;
-  readonly plan: ColumnPlan;
-  readonly null_counts: readonly number[];
-}
-
-function convertedOf(
-  { text, dialect, scan, plan, null_counts }: Outcome,
+function outputOf(
+  findings: Findings,
   { size_bytes, sha256 }: { readonly size_bytes: number; readonly sha256: string },
-): Converted {
+  rejects: CodecOutput["rejects"],
+): CodecOutput {
   return {
-    columns: plan.columns,
-    row_count: scan.row_count,
+    ...schemaMembers(findings.judged),
+    row_count: findings.scan.row_count,
     size_bytes,
     sha256,
-    report: csvReport({ file: text, dialect, scan, types: plan.types, null_counts }),
-    notices: csvNotices(text, scan),
+    report: csvReport(findings),
+    notices: csvNotices(findings, rejects),
+    ...(rejects === undefined ? {} : { rejects }),
   };
 }
 

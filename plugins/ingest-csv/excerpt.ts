@@ -11,7 +11,12 @@ export function readExcerpt(path: string, offset: number, length_bytes: number):
   } finally {
     closeSync(file);
   }
+  return excerptOf(bytes, length_bytes);
+}
+
+/** The same of bytes that are at hand; `length_bytes` is that of the whole text. Pure. */
+export function excerptOf(bytes: Uint8Array, length_bytes = bytes.length): string {
   // A character that was cut in two at the end is left out.
-  const text = new TextDecoder().decode(bytes, { stream: true });
+  const text = new TextDecoder().decode(bytes.subarray(0, EXCERPT_BYTES), { stream: true });
   return length_bytes > EXCERPT_BYTES ? `${text}…` : text;
 }

@@ -8,14 +8,14 @@ const FORBIDDEN = /[\u0000\u001e\u001f]/u;
  * Names of the columns, unique also without regard to case, as SQL identifiers are. An empty header
  * cell becomes `column_<position>`. Of equal names the first keeps its name and each later one gets
  * the first free of `<name>_2`, `<name>_3`, …; a name that stands in the header is never given to
- * another column. Pure; throws `invalid_csv`.
+ * another column. Pure; throws `invalid_csv`, for a header in this line.
  */
-export function uniqueNames(cells: readonly string[]): readonly string[] {
+export function uniqueNames(cells: readonly string[], line = 1): readonly string[] {
   const wanted = cells.map((cell, index) => (cell === "" ? `column_${index + 1}` : cell));
   const written = new Set(cells.filter((cell) => cell !== "").map(fold));
   const taken = new Set<string>();
   return wanted.map((name, index) => {
-    if (FORBIDDEN.test(name)) throw forbidden(index);
+    if (FORBIDDEN.test(name)) throw forbidden(index, line);
     const is_written = cells[index] !== "";
     let candidate = name;
     for (let n = 2; isTaken(candidate, is_written && n === 2); n++) candidate = `${name}_${n}`;
@@ -31,13 +31,13 @@ export function uniqueNames(cells: readonly string[]): readonly string[] {
 
 const fold = (name: string): string => name.toLowerCase();
 
-function forbidden(index: number): LakehouseError {
+function forbidden(index: number, line: number): LakehouseError {
   return new LakehouseError(
     "invalid_csv",
     `The header cell of column ${index + 1} holds a control character.`,
     {
       hint: "Remove U+0000, U+001E and U+001F from the header.",
-      extra: { line: 1, column: index + 1, reason: "header_control_character" },
+      extra: { line, column: index + 1, reason: "header_control_character" },
     },
   );
 }

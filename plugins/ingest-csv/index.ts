@@ -30,6 +30,8 @@ export const ingestCsv = definePlugin({
         temp_limit_bytes: limits.ingest_temp_bytes,
         record_limit_bytes: limits.cell_bytes,
         columns_limit: limits.dataset_columns,
+        header_limit_bytes: limits.header_bytes,
+        name_limit_bytes: limits.column_name_bytes,
       },
       log,
     });

@@ -81,7 +81,7 @@ export class JsonColumn {
     return this.#factsOf(row_count - this.value_count, bytes);
   }
 
-  #factsOf(empty_count: number, cell_bytes: number): ColumnFacts {
+  #factsOf(empty_count: number, text_bytes: number): ColumnFacts {
     return {
       kinds: this.#kinds,
       first: new Map(),
@@ -89,8 +89,7 @@ export class JsonColumn {
       fraction_digits: this.#fraction_digits,
       empty_count,
       quoted_empty_count: 0,
-      text_bytes: cell_bytes,
-      cell_bytes,
+      text_bytes,
     };
   }
 

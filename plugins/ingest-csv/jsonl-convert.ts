@@ -28,7 +28,7 @@ export async function convertJsonLines(
   const { null_counts, ...sum } = sumParts(parts, plan);
   const facts = survey.columns.map((column) => column.facts(survey.row_count));
   const scan = { row_count: survey.row_count, columns: facts };
-  checkCopy({ scan, ...plan }, { ...sum, null_counts }, sum.text_bytes);
+  checkCopy(scan, plan, { ...sum, null_counts });
   const { size_bytes, sha256 } = await joinParquet(
     parts.map((part) => part.path),
     output_path,
@@ -48,6 +48,7 @@ function planOf({ keys, columns }: JsonSurvey): ColumnPlan {
   const types = columns.map((column) => column.type());
   return {
     types,
+    sources: types.map((_, index) => index),
     columns: types.map(({ arrow }, index) => ({
       id: index + 1,
       name: names[index] ?? "",
@@ -83,7 +84,7 @@ async function writeParts(
   await mkdir(folder, { mode: 0o700 });
   const engine = await openEngine({ ...limits, temp_path: join(folder, "spill") });
   const width = Math.max(2, plan.columns.length);
-  const parts = new Parts(engine, { delimiter: DELIMITER, width }, folder, progress);
+  const parts = new Parts(engine, { delimiter: DELIMITER, quote: '"', width }, folder, progress);
   const connection = await engine.connect();
   try {
     await lockDown(connection, [], [folder]);

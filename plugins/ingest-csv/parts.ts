@@ -6,15 +6,19 @@ import type { ColumnType } from "./column-types.ts";
 import type { ConversionProgress } from "./conversion-progress.ts";
 import { type Copied, copyTyped, textBytes } from "./typed-copy.ts";
 
-/** What the columns of the file become; index by index the columns of the CSV. */
+/** What the columns of the Parquet file are to be, in its order. */
 export interface ColumnPlan {
   readonly columns: readonly Column[];
   readonly types: readonly ColumnType[];
+  /** Per column, its index in the CSV. */
+  readonly sources: readonly number[];
 }
 
 /** How the engine is to read the segments. */
 export interface SegmentFormat {
   readonly delimiter: string;
+  /** Empty: nothing is quoted. */
+  readonly quote: string;
   /** Cells of a line; a row has the first of them. */
   readonly width: number;
 }
@@ -130,9 +134,11 @@ export class Parts {
 }
 
 function samePlan(one: ColumnPlan, other: ColumnPlan): boolean {
+  if (one.columns.length !== other.columns.length) return false;
   return one.columns.every((column, index) => {
     const { id, name, type } = other.columns[index] ?? {};
-    return column.id === id && column.name === name && column.type === type;
+    const is_same = column.id === id && column.name === name && column.type === type;
+    return is_same && one.sources[index] === other.sources[index];
   });
 }
 

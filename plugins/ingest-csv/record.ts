@@ -1,4 +1,7 @@
-import { CR, LF, QUOTE } from "./bytes.ts";
+import { CR, LF } from "./bytes.ts";
+import type { FieldSyntax } from "./kernel/field-syntax.ts";
+
+export type RecordFault = "text_behind_quote" | "unclosed_quote" | "unknown_escape";
 
 export interface ParsedRecord {
   readonly cells: readonly Uint8Array[];
@@ -8,32 +11,32 @@ export interface ParsedRecord {
   readonly lines: number;
   /** False if the bytes end before the record does: read more, unless this is the whole file. */
   readonly complete: boolean;
-  /** It is written so that any reader of CSV sees the same: one line, quotes around whole cells. */
-  readonly plain: boolean;
-  readonly fault: "text_behind_quote" | "unclosed_quote" | undefined;
+  readonly fault: RecordFault | undefined;
 }
 
 /**
- * Parses one record, by the kernel's rules, cell by cell: for the header and for
- * messages, where clarity counts more than speed. Pure; no I/O.
+ * Parses one record, by the kernel's rules, cell by cell: for the header, where clarity counts more
+ * than speed. Pure; no I/O.
  */
-export function parseRecord(bytes: Uint8Array, offset: number, delimiter: number): ParsedRecord {
+export function parseRecord(bytes: Uint8Array, offset: number, syntax: FieldSyntax): ParsedRecord {
+  const [delimiter, quote] = [codeOf(syntax.delimiter), codeOf(syntax.quote)];
+  const escape = syntax.escape === syntax.quote ? undefined : codeOf(syntax.escape);
+  const isEnd = (byte: number | undefined): boolean =>
+    byte === undefined || byte === delimiter || byte === LF || byte === CR;
   const cells: Uint8Array[] = [];
   let cell: number[] = [];
-  let plain = true;
   let lines = 1;
-  let fault: ParsedRecord["fault"];
+  let fault: RecordFault | undefined;
   let i = offset;
   let at_start = true;
   const result = (end: number, complete: boolean): ParsedRecord => {
     cells.push(Uint8Array.from(cell));
-    return { cells, end, lines, complete, plain, fault };
+    return { cells, end, lines, complete, fault };
   };
   while (i < bytes.length) {
     const byte = bytes[i] ?? 0;
     if (byte === LF || byte === CR) {
       const crlf = byte === CR && bytes[i + 1] === LF;
-      if (byte === CR) plain = false;
       const more_may_follow = byte === CR && i + 1 === bytes.length;
       return result(i + (crlf ? 2 : 1), !more_may_follow);
     }
@@ -44,21 +47,22 @@ export function parseRecord(bytes: Uint8Array, offset: number, delimiter: number
       i += 1;
       continue;
     }
-    if (byte === QUOTE && at_start) {
-      const quoted = parseQuoted(bytes, i + 1);
+    if (byte === quote && at_start) {
+      const quoted = parseQuoted(bytes, i + 1, { quote: byte, escape });
       cell = quoted.content;
       i = quoted.end;
-      lines += quoted.newlines;
-      if (quoted.newlines > 0 || quoted.holds_cr) plain = false;
+      lines += quoted.line_breaks;
+      if (quoted.has_unknown_escape) fault ??= "unknown_escape";
       if (!quoted.closed) {
         fault ??= "unclosed_quote";
         return result(i, false);
       }
-      const next = bytes[i] ?? LF;
-      const ends = next === delimiter || next === LF || next === CR;
-      if (!ends) fault ??= "text_behind_quote";
+      if (!isEnd(bytes[i])) fault ??= "text_behind_quote";
     } else {
-      if (byte === QUOTE) plain = false;
+      const next = bytes[i + 1];
+      if (byte === escape && (isEnd(next) || next === quote || next === escape)) {
+        fault ??= "unknown_escape";
+      }
       cell.push(byte);
       i += 1;
     }
@@ -67,29 +71,45 @@ export function parseRecord(bytes: Uint8Array, offset: number, delimiter: number
   return result(i, false);
 }
 
+const codeOf = (character: string): number | undefined =>
+  character === "" ? undefined : character.charCodeAt(0);
+
 interface Quoted {
   readonly content: number[];
   readonly end: number;
-  readonly newlines: number;
-  readonly holds_cr: boolean;
+  readonly line_breaks: number;
   readonly closed: boolean;
+  readonly has_unknown_escape: boolean;
 }
 
-function parseQuoted(bytes: Uint8Array, start: number): Quoted {
+/** `escape` is undefined where a quote inside quotes is written twice. */
+function parseQuoted(
+  bytes: Uint8Array,
+  start: number,
+  { quote, escape }: { readonly quote: number; readonly escape: number | undefined },
+): Quoted {
   const content: number[] = [];
-  let newlines = 0;
-  let holds_cr = false;
-  for (let i = start; i < bytes.length; i++) {
+  let line_breaks = 0;
+  let has_unknown_escape = false;
+  let i = start;
+  for (; i < bytes.length; i++) {
     const byte = bytes[i] ?? 0;
-    if (byte === QUOTE) {
-      if (bytes[i + 1] !== QUOTE) {
-        return { content, end: i + 1, newlines, holds_cr, closed: true };
+    const next = bytes[i + 1];
+    if (byte === escape && next !== undefined) {
+      if (next === quote || next === escape) {
+        content.push(next);
+        i += 1;
+        continue;
+      }
+      has_unknown_escape = true;
+    } else if (byte === quote) {
+      if (escape !== undefined || next !== quote) {
+        return { content, end: i + 1, line_breaks, closed: true, has_unknown_escape };
       }
       i += 1;
     }
-    if (byte === LF) newlines += 1;
-    if (byte === CR) holds_cr = true;
+    if (byte === LF || (byte === CR && next !== LF)) line_breaks += 1;
     content.push(byte);
   }
-  return { content, end: bytes.length, newlines, holds_cr, closed: false };
+  return { content, end: bytes.length, line_breaks, closed: false, has_unknown_escape };
 }

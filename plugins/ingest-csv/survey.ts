@@ -1,23 +1,27 @@
 import type { ArrivingFile } from "./arriving-file.ts";
 import type { ConversionProgress } from "./conversion-progress.ts";
 import type { Dialect } from "./dialect.ts";
-import { type BadRecord, CsvScanner, type PlainSink, type Scan } from "./kernel/scanner.ts";
+import {
+  type BadRecord,
+  CsvScanner,
+  type GivenTest,
+  type PlainSink,
+  type Scan,
+} from "./kernel/scanner.ts";
 import { TextCheck, type TextFault } from "./text-check.ts";
 
-/** How many bad records an answer shows. */
-export const BAD_RECORDS_SHOWN = 5;
 const CAPACITY_BYTES = 1024 * 1024;
-
-export interface Survey {
-  readonly scan: Scan;
-  /** The first few. */
-  readonly bad: readonly BadRecord[];
-}
 
 export interface SurveyOptions {
   readonly record_limit_bytes: number;
-  /** Receives the good rows in plain form. */
-  readonly plain: (scanner: () => CsvScanner) => PlainSink;
+  readonly null_texts: readonly string[];
+  /** By column. */
+  readonly given: ReadonlyMap<number, GivenTest>;
+  readonly scales: readonly number[];
+  /** Told of each record that is no row, in the order of the file. */
+  readonly onBadRecord: (record: BadRecord) => void;
+  /** Receives the good rows in plain form; nobody wants them in a dry run. */
+  readonly plain?: ((scanner: () => CsvScanner) => PlainSink) | undefined;
   readonly progress?: ConversionProgress | undefined;
 }
 
@@ -29,23 +33,18 @@ export interface SurveyOptions {
 export async function surveyFile(
   file: ArrivingFile,
   dialect: Dialect,
-  { record_limit_bytes, plain, progress }: SurveyOptions,
-): Promise<Survey | TextFault> {
-  const bad: BadRecord[] = [];
+  { plain, progress, ...options }: SurveyOptions,
+): Promise<Scan | TextFault> {
   const scanner: CsvScanner = await CsvScanner.open({
+    ...options,
     delimiter: dialect.delimiter,
-    quote: '"',
+    quote: dialect.quote,
+    escape: dialect.escape,
     column_count: dialect.names.length,
     offset: dialect.data_offset,
     line: dialect.data_line,
     capacity_bytes: CAPACITY_BYTES,
-    record_limit_bytes,
-    null_texts: [],
-    given: new Map(),
-    onBadRecord: (record) => {
-      if (bad.length < BAD_RECORDS_SHOWN) bad.push(record);
-    },
-    plain: plain(() => scanner),
+    ...(plain === undefined ? {} : { plain: plain(() => scanner) }),
   });
   const check = new TextCheck(dialect.data_offset);
   for (let position = dialect.data_offset; ;) {
@@ -58,5 +57,5 @@ export async function surveyFile(
     scanner.advance(count);
     progress?.judged(position, scanner.row_count);
   }
-  return check.finish() ?? { scan: scanner.finish(), bad };
+  return check.finish() ?? scanner.finish();
 }

@@ -10,6 +10,8 @@ export interface CopyOptions {
   readonly columns: readonly Column[];
   /** One per column. */
   readonly types: readonly ColumnType[];
+  /** Per column, its index among the cells of a row. */
+  readonly sources: readonly number[];
   readonly output_path: string;
 }
 
@@ -31,10 +33,11 @@ const ROW_GROUP_CELLS = ROW_GROUP_ROWS * 64;
  */
 export async function copyTyped(
   connection: DuckDBConnection,
-  { source, columns, types, output_path }: CopyOptions,
+  { source, columns, types, sources, output_path }: CopyOptions,
 ): Promise<Copied> {
   const values = columns.map(
-    ({ name }, index) => `${types[index]?.value(cell(index))} AS ${sqlIdentifier(name)}`,
+    ({ name }, index) =>
+      `${types[index]?.value(cell(sources[index] ?? index))} AS ${sqlIdentifier(name)}`,
   );
   const field_ids = columns.map(({ id, name }) => `${sqlLiteral(name)}: ${id}`);
   const reader = await connection.runAndReadAll(`COPY (

@@ -1,17 +1,23 @@
-import type { Column } from "../../core/services.ts";
 import { type ColumnType, TEXT } from "./column-types.ts";
-import type { Scan } from "./kernel/scanner.ts";
+import type { ColumnFacts } from "./kernel/scanner.ts";
+import type { ColumnPlan, Part } from "./parts.ts";
 import type { Copied } from "./typed-copy.ts";
 
 /** The engine failed on the file, or read something else than the survey counted. */
 export class EngineDisagrees extends Error {}
 
-/** What the survey counted. */
-type Seen = Pick<Scan, "row_count" | "columns">;
+/** What the survey counted; the columns are those of the CSV. */
+interface Counted {
+  readonly row_count: number;
+  readonly columns: readonly Pick<
+    ColumnFacts,
+    "empty_count" | "quoted_empty_count" | "text_bytes"
+  >[];
+}
 
 /** Cells that are NULL in the result: text has an empty string, no other type does. */
-export function expectedNulls(type: ColumnType, index: number, scan: Seen): number {
-  const { empty_count = 0, quoted_empty_count = 0 } = scan.columns[index] ?? {};
+export function expectedNulls(type: ColumnType, source: number, counted: Counted): number {
+  const { empty_count = 0, quoted_empty_count = 0 } = counted.columns[source] ?? {};
   return type === TEXT ? empty_count : empty_count + quoted_empty_count;
 }
 
@@ -21,22 +27,19 @@ export function expectedNulls(type: ColumnType, index: number, scan: Seen): numb
  * text column. Throws `EngineDisagrees`.
  */
 export function checkCopy(
-  {
-    scan,
-    columns,
-    types,
-  }: { scan: Seen; columns: readonly Column[]; types: readonly ColumnType[] },
-  copied: Copied,
-  /** By column name. */
-  text_bytes: ReadonlyMap<string, number>,
+  counted: Counted,
+  { columns, types, sources }: ColumnPlan,
+  copied: Copied & Pick<Part, "text_bytes">,
 ): void {
-  hold("rows", copied.row_count, scan.row_count);
+  hold("rows", copied.row_count, counted.row_count);
   for (const [index, { id, name }] of columns.entries()) {
     const type = types[index] ?? TEXT;
-    hold(`nulls of column ${id}`, copied.null_counts[index], expectedNulls(type, index, scan));
+    const source = sources[index] ?? index;
+    const nulls = expectedNulls(type, source, counted);
+    hold(`nulls of column ${id}`, copied.null_counts[index], nulls);
     if (type.is_text) {
-      const counted = scan.columns[index]?.cell_bytes ?? 0;
-      hold(`bytes of column ${id}`, text_bytes.get(name), counted);
+      const bytes = counted.columns[source]?.text_bytes ?? 0;
+      hold(`bytes of column ${id}`, copied.text_bytes.get(name), bytes);
     }
   }
 }

@@ -1,7 +1,9 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import type { Json } from "../../core/json.ts";
 import type { WorkerRole } from "../../core/workers.ts";
 import { ConversionProgress } from "./conversion-progress.ts";
+import type { CodecOutput } from "../../core/codec.ts";
 import { convertCsv, type Converted, type ConvertLimits } from "./convert.ts";
 import { csvJobSchema } from "./csv-codec.ts";
 import { jsonlJobSchema } from "./jsonl-codec.ts";
@@ -16,6 +18,8 @@ export const ingestInitSchema = Type.Object({
   temp_limit_bytes: Type.Integer({ minimum: 1 }),
   record_limit_bytes: Type.Integer({ minimum: 1 }),
   columns_limit: Type.Integer({ minimum: 1 }),
+  header_limit_bytes: Type.Integer({ minimum: 1 }),
+  name_limit_bytes: Type.Integer({ minimum: 1 }),
 });
 
 const jobSchema = Type.Union([csvJobSchema, jsonlJobSchema, parquetJobSchema]);
@@ -24,7 +28,7 @@ function convert(
   job: Static<typeof jobSchema>,
   limits: ConvertLimits,
   progress: ConversionProgress,
-): Promise<Converted> {
+): Promise<CodecOutput | Converted> {
   switch (job.format) {
     case "csv":
       return convertCsv({ ...job, options: readOptions(job.options), progress }, limits);
@@ -37,6 +41,8 @@ function convert(
   }
 }
 
+type Answer = Converted & Partial<CodecOutput>;
+
 /** The process that uploaded files are parsed in: it may die, and then one request fails. */
 export const role: WorkerRole = {
   start(payload) {
@@ -44,11 +50,21 @@ export const role: WorkerRole = {
     return Promise.resolve(async (message, io) => {
       const job = Value.Parse(jobSchema, message);
       const progress = new ConversionProgress((step) => io.progress(step));
-      const { columns, ...rest } = await convert(job, limits, progress);
-      return {
-        ...rest,
-        columns: columns.map(({ id, name, type, nullable }) => ({ id, name, type, nullable })),
-      };
+      return toJson(await convert(job, limits, progress));
     });
   },
 };
+
+/** Spelt out because an interface is no JSON to the compiler. */
+function toJson({ columns, physical_columns, rejects, ...rest }: Answer): Json {
+  return {
+    ...rest,
+    columns: columns.map((column) => ({ ...column })),
+    ...(physical_columns === undefined
+      ? {}
+      : { physical_columns: physical_columns.map((column) => ({ ...column })) }),
+    ...(rejects === undefined
+      ? {}
+      : { rejects: { ...rejects, columns: rejects.columns.map((column) => ({ ...column })) } }),
+  };
+}

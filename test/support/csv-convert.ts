@@ -1,20 +1,26 @@
+import { expect } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { sqlLiteral } from "../../core/duckdb.ts";
-import {
-  convertCsv,
-  type ConvertLimits,
-  type Converted,
-} from "../../plugins/ingest-csv/convert.ts";
-import type { CsvOptions } from "../../plugins/ingest-csv/options.ts";
+import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
+import { convertCsv, type ConvertLimits } from "../../plugins/ingest-csv/convert.ts";
+import { type CsvOptions, STANDARD_OPTIONS } from "../../plugins/ingest-csv/options.ts";
 
-export interface ReadBack extends Converted {
+export interface ReadBack extends CodecOutput {
   /** Every cell as the engine prints it. */
   readonly rows: readonly (readonly (string | null)[])[];
+  /** The rejected rows. */
+  readonly rejected: readonly (readonly (string | null)[])[];
   /** Hex SHA-256 of the Parquet file. */
   readonly sha256: string;
+}
+
+/** What a conversion is told beside the file. */
+export interface Telling {
+  readonly schema?: SchemaInput;
+  readonly dry_run?: boolean;
 }
 
 export const LIMITS: ConvertLimits = {
@@ -23,6 +29,8 @@ export const LIMITS: ConvertLimits = {
   temp_limit_bytes: 1024 ** 3,
   record_limit_bytes: 4 * 1024 ** 2,
   columns_limit: 4096,
+  header_limit_bytes: 4 * 1024 ** 2,
+  name_limit_bytes: 1024,
 };
 
 /** Converts a file in this process and reads the Parquet back with an engine of its own. */
@@ -30,11 +38,13 @@ export async function convertBytes(
   bytes: Uint8Array | string,
   options: Partial<CsvOptions> = {},
   limits: Partial<ConvertLimits> = {},
+  { schema = { mode: "strict" }, dry_run = false }: Telling = {},
 ): Promise<ReadBack> {
   const folder = await mkdtemp(join(tmpdir(), "lakehouse-csv-"));
   try {
     const path = join(folder, "upload");
     const output_path = join(folder, "output.parquet");
+    const rejects_path = join(folder, "rejects.parquet");
     await writeFile(path, bytes);
     const converted = await convertCsv(
       {
@@ -42,15 +52,24 @@ export async function convertBytes(
         // The file is whole.
         done_path: path,
         output_path,
+        rejects_path,
         work_path: folder,
-        options: { delimiter: undefined, encoding: undefined, ...options },
+        options: { ...STANDARD_OPTIONS, ...options },
+        schema,
+        dry_run,
       },
       { ...LIMITS, ...limits },
     );
+    if (converted.sha256 === "") {
+      expect(await Bun.file(output_path).exists()).toBe(false);
+      return { ...converted, rows: [], rejected: [] };
+    }
     const sha256 = new Bun.CryptoHasher("sha256")
       .update(await Bun.file(output_path).arrayBuffer())
       .digest("hex");
-    return { ...converted, rows: await readRows(output_path), sha256 };
+    expect(converted.sha256).toBe(sha256);
+    const rejected = converted.rejects === undefined ? [] : await readRows(rejects_path);
+    return { ...converted, rows: await readRows(output_path), rejected, sha256 };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -5,9 +5,15 @@ import {
   type ScanOptions,
 } from "../../plugins/ingest-csv/kernel/scanner.ts";
 
+/** A bad record with its bytes as text. */
+export interface BadText extends Omit<BadRecord, "bytes" | "field_bytes"> {
+  readonly record: string;
+  readonly cell: string;
+}
+
 export interface Scanned {
   readonly scan: Scan;
-  readonly bad: readonly BadRecord[];
+  readonly bad: readonly BadText[];
   readonly plain: string;
 }
 
@@ -20,11 +26,13 @@ export async function scanText(
   options: Partial<ScanOptions> = {},
   pieces: readonly number[] = [65_536],
 ): Promise<Scanned> {
-  const bad: BadRecord[] = [];
+  const bad: BadText[] = [];
   const plain: string[] = [];
   const scanner = await CsvScanner.open({
     delimiter: ",",
     quote: '"',
+    escape: '"',
+    scales: [0, 9, 18, 27, 37],
     column_count,
     offset: 0,
     line: 1,
@@ -32,7 +40,12 @@ export async function scanText(
     record_limit_bytes: 1 << 20,
     null_texts: [],
     given: new Map(),
-    onBadRecord: (record) => bad.push(record),
+    onBadRecord: ({ bytes, field_bytes, ...rest }) =>
+      bad.push({
+        ...rest,
+        record: Buffer.from(bytes).toString(),
+        cell: Buffer.from(field_bytes).toString(),
+      }),
     plain: {
       room: () => ({ bytes: ROOM_BYTES, fresh: true }),
       write: (rows) => plain.push(Buffer.from(rows).toString()),

@@ -3,17 +3,21 @@ import wasmPath from "./kernel.wasm" with { type: "file" };
 /** What the compiled kernel offers (`assembly/index.ts`). Positions are addresses in its memory. */
 export interface Kernel {
   readonly memory: WebAssembly.Memory;
+  /** `quote` and `escape` are 0 for none; the allowed scales of a decimal are bits. */
   begin(
     delimiter: number,
     quote: number,
+    escape: number,
     column_count: number,
     capacity_bytes: number,
-    null_texts: boolean,
+    null_bytes: number,
+    scales: bigint,
     with_output: boolean,
   ): number;
   /** Makes room for longer inputs; keeps what stands in the input and the columns. */
   enlarge(capacity_bytes: number, with_output: boolean): number;
-  giveType(column: number): void;
+  /** `accepted`: kinds of cells that need not be asked of the host; with text, none is. */
+  giveType(column: number, accepted: number): void;
   indexRecords(length: number, final: boolean): number;
   judgeRecords(base_offset: number, line: number): void;
   emitRecords(from_record: number, budget_bytes: number, fresh: boolean): number;
@@ -21,6 +25,8 @@ export interface Kernel {
   fieldStart(field: number): number;
   fieldEnd(field: number): number;
   readonly input: WebAssembly.Global;
+  /** Room for the null texts, each behind its length in one byte. */
+  readonly nulls: WebAssembly.Global;
   readonly output: WebAssembly.Global;
   readonly columns: WebAssembly.Global;
   readonly COLUMN_BYTES: WebAssembly.Global;
@@ -40,7 +46,6 @@ export interface Kernel {
 /** What the kernel asks of its host, see `assembly/judge.ts` and `assembly/classify.ts`. */
 export interface KernelHost {
   printsBack(start: number, length: number): boolean;
-  isNull(start: number, length: number): boolean;
   fits(column: number, start: number, length: number): boolean;
   badRecord(
     reason: number,
@@ -50,6 +55,8 @@ export interface KernelHost {
     length: number,
     fields: number,
     field: number,
+    field_start: number,
+    field_length: number,
   ): void;
 }
 

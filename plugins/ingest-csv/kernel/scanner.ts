@@ -1,11 +1,18 @@
 import { LakehouseError } from "../../../core/error.ts";
 import { printsBack } from "./exact-double.ts";
+import { type FieldSyntax, textOf } from "./field-syntax.ts";
 import { type Kernel, openKernel } from "./kernel.ts";
 import { type Kind, kinds } from "./kinds.ts";
 
-export interface ScanOptions {
-  readonly delimiter: string;
-  readonly quote: string;
+/** The test of the cells of a column whose type the user gave. */
+export interface GivenTest {
+  /** Bits of the kinds that are known to fit; with text, no cell is looked at. */
+  readonly accepted: number;
+  /** Asked of every other cell that is not null: its text, without quotes and escapes. */
+  readonly fits: (cell: string) => boolean;
+}
+
+export interface ScanOptions extends FieldSyntax {
   readonly column_count: number;
   /** Where the first record begins, in bytes, and its line, from 1. */
   readonly offset: number;
@@ -15,9 +22,11 @@ export interface ScanOptions {
   readonly record_limit_bytes: number;
   /** Unquoted cells with one of these texts are null, as empty ones always are. */
   readonly null_texts: readonly string[];
-  /** Columns whose type the user gave, with the test of their cells. */
-  readonly given: ReadonlyMap<number, (cell: string) => boolean>;
-  /** Called for each record that is no row. */
+  /** By column. */
+  readonly given: ReadonlyMap<number, GivenTest>;
+  /** Digits that a decimal may have behind its point. */
+  readonly scales: readonly number[];
+  /** Called for each record that is no row, in the order of the file. */
   readonly onBadRecord: (record: BadRecord) => void;
   /** Receives the good rows in plain form. */
   readonly plain?: PlainSink;
@@ -36,19 +45,26 @@ export interface PlainSink {
   next(): void;
 }
 
-export type BadReason = "field_count" | "text_behind_quote" | "does_not_fit" | "unclosed_quote";
+const REASONS = [
+  "field_count",
+  "text_behind_quote",
+  "does_not_fit",
+  "unclosed_quote",
+  "unknown_escape",
+] as const;
+export type BadReason = (typeof REASONS)[number];
 
 export interface BadRecord {
   readonly reason: BadReason;
   /** Among all records behind the header, from 0. */
   readonly row: number;
   readonly line: number;
-  /** Of the record in the file, in bytes, without its line end. */
-  readonly offset: number;
-  readonly length_bytes: number;
   readonly field_count: number;
   /** The field at fault, from 0. */
   readonly field: number;
+  /** As they stand in the file, the record without its line end. Valid during the call. */
+  readonly bytes: Uint8Array;
+  readonly field_bytes: Uint8Array;
 }
 
 /** Where a cell stands. */
@@ -72,10 +88,8 @@ export interface ColumnFacts {
   readonly fraction_digits: number;
   readonly empty_count: number;
   readonly quoted_empty_count: number;
-  /** Bytes of all cells, without their quotes: what a text column must hold in the end. */
+  /** Of all cells, without quotes, each escape counted once: what a text column holds in the end. */
   readonly text_bytes: number;
-  /** Of all cells that are not null, without quotes and with each `""` counted once. */
-  readonly cell_bytes: number;
 }
 
 export interface Scan {
@@ -87,7 +101,7 @@ export interface Scan {
   readonly line_ends: ReadonlySet<"lf" | "crlf" | "cr">;
   /** Quotes inside unquoted cells. */
   readonly bare_quote_count: number;
-  /** Cells with `""` inside quotes. */
+  /** Cells with an escape inside quotes. */
   readonly escaped_count: number;
   /** Line breaks, those inside quotes too. */
   readonly line_break_count: number;
@@ -97,15 +111,11 @@ export interface Scan {
 /** The delimiter and the line feed that a row may get. */
 const CALL_SLACK_BYTES = 16;
 
-const REASONS: readonly BadReason[] = [
-  "field_count",
-  "text_behind_quote",
-  "does_not_fit",
-  "unclosed_quote",
-];
 /** `FIRST_AT` and `FIRST_BYTES` of the kernel's column, see `assembly/memory.ts`. */
-const FIRST_AT = 40;
+const FIRST_AT = 48;
 const FIRST_BYTES = 32;
+/** Positions in the input have 27 bits. */
+const RECORD_BYTES_MAX = 1 << 26;
 
 /**
  * Judges a CSV file as its bytes arrive: `space` gives room for bytes, `advance` says how many were
@@ -122,32 +132,31 @@ export class CsvScanner {
   static async open(options: ScanOptions): Promise<CsvScanner> {
     let scanner: CsvScanner | undefined;
     let memory = Buffer.alloc(0);
-    const text = (start: number, length: number, encoding: "latin1" | "utf8"): string => {
+    const held = (): Buffer => {
       if (scanner === undefined) throw new Error("the kernel called before it began");
       const { buffer } = scanner.#kernel.memory;
       // Growing the memory replaces its buffer.
       if (memory.buffer !== buffer) memory = Buffer.from(buffer);
-      return memory.toString(encoding, start, start + length);
+      return memory;
     };
-    const nulls = new Set(options.null_texts);
-    const longest = Math.max(0, ...options.null_texts.map((each) => Buffer.byteLength(each)));
+    const view = (start: number, length: number): Buffer => held().subarray(start, start + length);
+    const text = (start: number, length: number, encoding: "latin1" | "utf8"): string =>
+      held().toString(encoding, start, start + length);
     const kernel = await openKernel({
       // Asked for every long number; numbers are ASCII, and Latin-1 is read three times faster.
       printsBack: (start, length) => printsBack(text(start, length, "latin1")),
-      isNull: (start, length) => length <= longest && nulls.has(text(start, length, "utf8")),
       fits: (column, start, length) =>
-        options.given.get(column)?.(unquote(text(start, length, "utf8"), options.quote)) ?? true,
-      badRecord: (reason, row, line, start, length_bytes, field_count, field) => {
-        if (scanner === undefined) return;
-        const offset = scanner.#offset + start;
+        options.given.get(column)?.fits(textOf(text(start, length, "utf8"), options)) ?? true,
+      badRecord: (reason, row, line, start, length, field_count, field, at, field_length) => {
+        const input = scanner === undefined ? 0 : numberOf(scanner.#kernel.input);
         options.onBadRecord({
           reason: REASONS[reason - 1] ?? "field_count",
           row,
           line,
-          offset,
-          length_bytes,
           field_count,
           field,
+          bytes: view(input + start, length),
+          field_bytes: view(input + at, field_length),
         });
       },
     });
@@ -161,16 +170,23 @@ export class CsvScanner {
     this.#capacity_bytes = options.capacity_bytes;
     this.#offset = options.offset;
     this.#line = options.line;
+    const nulls = options.null_texts.flatMap((text) => [
+      Buffer.byteLength(text),
+      ...Buffer.from(text),
+    ]);
     const begun = kernel.begin(
-      options.delimiter.charCodeAt(0),
-      options.quote.charCodeAt(0),
+      codeOf(options.delimiter),
+      codeOf(options.quote),
+      options.escape === options.quote ? 0 : codeOf(options.escape),
       options.column_count,
       options.capacity_bytes,
-      options.null_texts.length > 0,
+      nulls.length,
+      options.scales.reduce((bits, scale) => bits | (1n << BigInt(scale)), 0n),
       options.plain !== undefined,
     );
     if (begun === 0) throw new RangeError("no memory for the CSV kernel");
-    for (const column of options.given.keys()) kernel.giveType(column);
+    new Uint8Array(kernel.memory.buffer, numberOf(kernel.nulls), nulls.length).set(nulls);
+    for (const [column, { accepted }] of options.given) kernel.giveType(column, accepted);
   }
 
   /** Where the next bytes of the file go; valid until the next call. Never empty. */
@@ -190,7 +206,8 @@ export class CsvScanner {
     this.#pass(false);
     if (this.#held_bytes < this.#capacity_bytes) return;
     const wanted_bytes = this.#capacity_bytes * 2;
-    const { record_limit_bytes, plain } = this.#options;
+    const { plain } = this.#options;
+    const record_limit_bytes = Math.min(this.#options.record_limit_bytes, RECORD_BYTES_MAX);
     if (
       this.#capacity_bytes >= record_limit_bytes ||
       this.#kernel.enlarge(wanted_bytes, plain !== undefined) === 0
@@ -229,6 +246,7 @@ export class CsvScanner {
         "limit_exceeded",
         `The record that begins in line ${this.#line} has too many fields.`,
         {
+          hint: "Name the delimiter with delimiter=, or look for line ends that are missing.",
           extra: { line: this.#line },
         },
       );
@@ -313,7 +331,6 @@ export class CsvScanner {
       empty_count: view.getFloat64(16, true),
       quoted_empty_count: view.getFloat64(24, true),
       text_bytes: view.getFloat64(32, true),
-      cell_bytes: view.getFloat64(size - 8, true),
     };
   }
 }
@@ -326,8 +343,4 @@ function numberOf(global: WebAssembly.Global): number {
   return Number(global.value);
 }
 
-/** A quoted cell without its quotes; others as they are. */
-function unquote(cell: string, quote: string): string {
-  if (cell.length < 2 || !cell.startsWith(quote)) return cell;
-  return cell.slice(1, -1).replaceAll(quote + quote, quote);
-}
+const codeOf = (character: string): number => (character === "" ? 0 : character.charCodeAt(0));

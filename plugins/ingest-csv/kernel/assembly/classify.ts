@@ -3,6 +3,7 @@
  * a form from which the value, and nothing else, can be read. What people write in more than one
  * sense is TEXT: `02134`, `+7`, `1_000`, `1e3`, `5.`, `11/6/18`, `Yes`, ` 147`.
  */
+import { keepsDigits, UNSURE, YES } from "./double";
 import {
   BIG_INTEGER,
   BOOLEAN_LOWER,
@@ -63,9 +64,18 @@ function skipDigits(from: usize, end: usize): usize {
   return at;
 }
 
+/** A number had more digits than any before it in its column, since this was last cleared. */
+export let has_grown: bool = false;
+
+export function clearGrown(): void {
+  has_grown = false;
+}
+
 @inline
 function grow(column: usize, offset: usize, digits: u32): void {
-  if (digits > load<u32>(column + offset)) store<u32>(column + offset, digits);
+  if (digits <= load<u32>(column + offset)) return;
+  store<u32>(column + offset, digits);
+  has_grown = true;
 }
 
 /** INEXACT if no double gives the digits back; asked only while the column has no such cell. */
@@ -113,6 +123,8 @@ function classifyNumber(start: usize, end: usize, column: usize): u32 {
   // Fifteen significant digits always survive a double (IEEE 754, DBL_DIG); `value` is only whole
   // while no more than nineteen digits went into it.
   if (digits <= 15 || (digits <= 19 && value < 1_000_000_000_000_000)) return DECIMAL;
+  const sure = digits <= 19 ? keepsDigits(value, fraction_digits) : UNSURE;
+  if (sure != UNSURE) return sure == YES ? DECIMAL : DECIMAL | INEXACT;
   return DECIMAL | inexact(start, end, column);
 }
 

@@ -1,24 +1,28 @@
 /**
  * Writes the good rows of the indexed records in the one plain form that the engine reads without
- * any choice of its own: the same delimiter, LF, quotes only around whole fields. Used for files
- * that are not plain already: lone CR, mixed line ends, blank lines, bare quotes, rejected rows.
+ * any choice of its own: the same delimiter, LF, quotes only around whole fields and doubled inside
+ * them, nothing for null.
  */
 import {
   BARE_QUOTE,
   column_count,
   delimiter,
+  escape,
+  ESCAPED,
   input,
+  NULLED,
   output,
   POSITION,
   quote,
+  QUOTED,
 } from "./memory";
 import {
   fieldEnd,
   fieldStart,
   firstField,
-  has_bare_quotes,
   isBad,
   isBlank,
+  needs_rewriting,
   record_count,
   recordEnd,
   recordStart,
@@ -58,7 +62,7 @@ export function emitRecords(from: u32, budget: u32, fresh: bool): u32 {
     const length = recordEnd(record) - recordStart(record);
     const empty = fresh && to == output;
     if (held_rows > 0 || (!empty && <u32>(to - output) + length + EMPTY_ROW_BYTES > budget)) break;
-    to = has_bare_quotes ? putFields(to, record) : putBytes(to, input + recordStart(record), length);
+    to = needs_rewriting ? putFields(to, record) : putBytes(to, input + recordStart(record), length);
     if (column_count == 1) to = putByte(to, delimiter);
     to = putByte(to, LF);
   }
@@ -83,24 +87,30 @@ function putFields(start: usize, record: u32): usize {
   return to;
 }
 
-
 @inline
 function putByte(to: usize, byte: u8): usize {
   store<u8>(to, byte);
   return to + 1;
 }
 
-/** As it stands in the file, or quoted anew if it holds quotes outside of quotes. */
+/** As it stands in the file; anew if it holds quotes outside of quotes, or escapes of another kind. */
 function putField(to: usize, field: u32): usize {
   const start = fieldStart(field);
   const flagged = fieldEnd(field);
-  const length = (flagged & POSITION) - start;
-  if (!(flagged & BARE_QUOTE)) return putBytes(to, input + start, length);
-  let at = putByte(to, quote);
-  for (let from = input + start; from < input + start + length; from++) {
-    const byte = load<u8>(from);
-    if (byte == quote) at = putByte(at, quote);
-    at = putByte(at, byte);
+  const end = flagged & POSITION;
+  if ((flagged & (NULLED | QUOTED)) == NULLED) return to;
+  if (flagged & BARE_QUOTE) return putQuoted(to, input + start, input + end, false);
+  if (escape && flagged & ESCAPED) return putQuoted(to, input + start + 1, input + end - 1, true);
+  return putBytes(to, input + start, end - start);
+}
+
+function putQuoted(start: usize, from: usize, end: usize, escapes: bool): usize {
+  let to = putByte(start, quote);
+  for (let at = from; at < end; at++) {
+    let byte = load<u8>(at);
+    if (escapes && byte == escape) byte = load<u8>(++at);
+    if (byte == quote) to = putByte(to, quote);
+    to = putByte(to, byte);
   }
-  return putByte(at, quote);
+  return putByte(to, quote);
 }

@@ -10,7 +10,16 @@ import {
   judgeRecords,
   row_count,
 } from "./judge";
-import { clearColumns, COLUMN_BYTES, columns, enlarge, input, layOut, output } from "./memory";
+import {
+  clearColumns,
+  COLUMN_BYTES,
+  columns,
+  enlarge,
+  input,
+  layOut,
+  nulls,
+  output,
+} from "./memory";
 import {
   bare_quotes,
   clearRecords,
@@ -24,20 +33,25 @@ import {
   unclosed,
 } from "./records";
 
-/** Starts a file. False if the memory cannot be had. */
+/**
+ * Starts a file. `quote` and `escape` are 0 for none; bit s of `scales` is set if a decimal may have
+ * s digits behind its point. False if the memory cannot be had.
+ */
 export function begin(
   delimiter: u8,
   quote: u8,
+  escape: u8,
   column_count: u32,
   capacity: u32,
-  null_texts: bool,
+  null_bytes: u32,
+  scales: u64,
   with_output: bool,
 ): bool {
-  if (!layOut(delimiter, quote, column_count, capacity, with_output)) return false;
+  if (!layOut(delimiter, quote, escape, column_count, capacity, null_bytes, with_output)) return false;
   clearColumns();
   clearRecords();
   clearEmit();
-  clearJudge(null_texts);
+  clearJudge(scales);
   return true;
 }
 
@@ -61,6 +75,7 @@ export {
   line_count,
   line_ends,
   longest_record,
+  nulls,
   output,
   record_count,
   row_count,

@@ -5,12 +5,15 @@
  * The kernel is AssemblyScript: TypeScript's syntax over WebAssembly's types, compiled ahead of time.
  */
 
-/** Flags in the upper bits of a field's end; the lower 28 bits are its position in the input. */
+/** Flags in the upper bits of a field's end; the lower 27 bits are its position in the input. */
 export const QUOTED: u32 = 1 << 31;
 export const ESCAPED: u32 = 1 << 30;
 export const BARE_QUOTE: u32 = 1 << 29;
 export const TRAILING_TEXT: u32 = 1 << 28;
-export const POSITION: u32 = (1 << 28) - 1;
+export const BAD_ESCAPE: u32 = 1 << 27;
+export const POSITION: u32 = (1 << 27) - 1;
+/** Only a quoted field has escapes: without `QUOTED` the flag marks one of the texts for null. */
+export const NULLED: u32 = ESCAPED;
 
 /** Kinds of cell. A column keeps the set of the kinds it holds, as bits. */
 export const TEXT: u32 = 1 << 0;
@@ -31,9 +34,10 @@ export const NUMERIC: u32 = INTEGER | BIG_INTEGER | DECIMAL | SCIENTIFIC | INEXA
 
 /**
  * A column's facts: the kinds seen, whether cells are still looked at, the most digits of a number
- * before and after the point, the counts of empty and of quoted empty cells and the bytes of all text (f64 each); then, for each kind,
- * where it was first seen: row, line, offset in the file (f64 each) and length (u32) of the cell;
- * and at the end the bytes of all its cells (f64), without quotes and with each `""` counted once.
+ * before and after the point (u32 each), the counts of empty and of quoted empty cells and the bytes
+ * of all text, without quotes and with each escape counted once (f64 each), the kinds that a given
+ * type takes without asking the host (u32); then, for each kind, where it was first seen: row, line,
+ * offset in the file (f64 each) and length (u32) of the cell.
  */
 export const KINDS_AT: usize = 0;
 export const SETTLED_AT: usize = 4;
@@ -42,16 +46,19 @@ export const FRACTION_DIGITS_AT: usize = 12;
 export const EMPTY_AT: usize = 16;
 export const QUOTED_EMPTY_AT: usize = 24;
 export const TEXT_BYTES_AT: usize = 32;
-export const FIRST_AT: usize = 40;
+export const ACCEPTED_AT: usize = 40;
+export const FIRST_AT: usize = 48;
 export const FIRST_BYTES: usize = 32;
-export const CELL_BYTES_AT: usize = FIRST_AT + 12 * FIRST_BYTES;
-export const COLUMN_BYTES: usize = CELL_BYTES_AT + 8;
+export const COLUMN_BYTES: usize = FIRST_AT + 12 * FIRST_BYTES;
 
 /** Bytes that a 16-byte load may read past the end of the input. */
 const SLACK_BYTES: u32 = 64;
 
 export let delimiter: u8 = 44;
+/** 0, which no text holds, if nothing is quoted. */
 export let quote: u8 = 34;
+/** 0 if a quote inside quotes is written twice; else the byte before it. */
+export let escape: u8 = 0;
 export let column_count: u32 = 0;
 /** Fields, and records, that one pass may index. */
 export let field_capacity: u32 = 0;
@@ -63,21 +70,29 @@ export let records: usize = 0;
 /** Per record: 1 if it is no row. */
 export let verdicts: usize = 0;
 export let columns: usize = 0;
+/** The texts that stand for null, each behind its length in one byte; the host writes them here. */
+export let nulls: usize = 0;
+export let null_bytes: u32 = 0;
 export let output: usize = 0;
 
 /** Lays out the memory of a file. False if it cannot be had. */
 export function layOut(
   delimiter_byte: u8,
   quote_byte: u8,
+  escape_byte: u8,
   count: u32,
   capacity: u32,
+  null_texts_bytes: u32,
   with_output: bool,
 ): bool {
   delimiter = delimiter_byte;
   quote = quote_byte;
+  escape = escape_byte;
   column_count = count;
   columns = (__heap_base + 63) & ~63;
-  input = (columns + <usize>count * COLUMN_BYTES + 63) & ~63;
+  nulls = columns + <usize>count * COLUMN_BYTES;
+  null_bytes = null_texts_bytes;
+  input = (nulls + null_bytes + 63) & ~63;
   return enlarge(capacity, with_output);
 }
 

@@ -4,12 +4,15 @@
  * in any mixture.
  */
 import {
+  BAD_ESCAPE,
   BARE_QUOTE,
   delimiter,
   ends,
+  escape,
   ESCAPED,
   field_capacity,
   input,
+  NULLED,
   POSITION,
   QUOTED,
   quote,
@@ -28,11 +31,11 @@ export let line_count: u32 = 0;
 /** Over the whole file. Which line ends were seen: 1 LF, 2 CRLF, 4 CR alone. */
 export let line_ends: u32 = 0;
 export let bare_quotes: f64 = 0;
-/** Of the last pass. */
-export let has_bare_quotes: bool = false;
+/** Of the last pass: a field cannot be written on as it stands. */
+export let needs_rewriting: bool = false;
 export let longest_record: u32 = 0;
-/** A closing quote was not followed by a delimiter or a line end, somewhere in this input. */
-export let trailing_text: bool = false;
+/** Somewhere in this input a field breaks the quoting rules. */
+export let has_broken_fields: bool = false;
 /** The file ended inside quotes. */
 export let unclosed: bool = false;
 
@@ -77,8 +80,20 @@ function putRecord(record: u32, first_field: u32, lines: u32): void {
 function special(at: usize): u32 {
   const bytes = v128.load(at);
   const breaks = v128.or(i8x16.eq(bytes, i8x16.splat(LF)), i8x16.eq(bytes, i8x16.splat(CR)));
-  const marks = v128.or(i8x16.eq(bytes, i8x16.splat(delimiter)), i8x16.eq(bytes, i8x16.splat(quote)));
+  let marks = v128.or(i8x16.eq(bytes, i8x16.splat(delimiter)), i8x16.eq(bytes, i8x16.splat(quote)));
+  if (escape) marks = v128.or(marks, i8x16.eq(bytes, i8x16.splat(escape)));
   return i8x16.bitmask(v128.or(breaks, marks));
+}
+
+@inline
+function isEscape(byte: u8): bool {
+  return escape != 0 && byte == escape;
+}
+
+/** True for a byte, or the end of the file, that an escape in front of it could be meant for. */
+function isSpecial(byte: u8, is_there: bool): bool {
+  if (!is_there) return true;
+  return byte == delimiter || byte == quote || byte == escape || byte == LF || byte == CR;
 }
 
 /**
@@ -97,8 +112,8 @@ export function indexRecords(length: u32, final: bool): u32 {
   let ignored: u32 = u32.MAX_VALUE;
   let complete_lines: u32 = 0;
   let bare: u32 = 0;
-  trailing_text = false;
-  has_bare_quotes = false;
+  has_broken_fields = false;
+  needs_rewriting = false;
   putRecord(0, 0, 0);
   for (let at: u32 = 0; at < length; at += 16) {
     let mask = special(input + at);
@@ -113,13 +128,24 @@ export function indexRecords(length: u32, final: bool): u32 {
       const byte = load<u8>(input + position);
       const next = position + 1;
       // Whether a quote is doubled or a CR followed by LF shows only in the next byte.
-      if (next >= length && !final && (byte == CR || (quoted && byte == quote))) {
+      if (next >= length && !final && (byte == CR || (quoted && byte == quote) || isEscape(byte))) {
         return endPass(count, complete_lines, consumed);
       }
       const following = next < length ? load<u8>(input + next) : 0;
+      if (isEscape(byte)) {
+        if (quoted && (following == quote || following == escape)) {
+          flags |= ESCAPED;
+          needs_rewriting = true;
+          ignored = next;
+        } else if (quoted || isSpecial(following, next < length)) {
+          flags |= BAD_ESCAPE;
+          has_broken_fields = true;
+        }
+        continue;
+      }
       if (quoted) {
         if (byte == quote) {
-          if (next < length && following == quote) {
+          if (!escape && next < length && following == quote) {
             flags |= ESCAPED;
             ignored = next;
           } else {
@@ -127,7 +153,7 @@ export function indexRecords(length: u32, final: bool): u32 {
             flags |= QUOTED;
             if (next < length && following != delimiter && following != LF && following != CR) {
               flags |= TRAILING_TEXT;
-              trailing_text = true;
+              has_broken_fields = true;
             }
           }
         } else if (byte == LF || (byte == CR && !(next < length && following == LF))) {
@@ -145,7 +171,7 @@ export function indexRecords(length: u32, final: bool): u32 {
         if (position == start) quoted = true;
         else {
           flags |= BARE_QUOTE;
-          has_bare_quotes = true;
+          needs_rewriting = true;
           bare++;
         }
         continue;
@@ -186,6 +212,12 @@ function endPass(count: u32, lines: u32, consumed: u32): u32 {
   line_count = lines;
   memory.fill(verdicts, 0, count);
   return consumed;
+}
+
+/** The field is one of the texts that stand for null. */
+export function markNull(field: u32): void {
+  store<u32>(ends + (<usize>field << 2), fieldEnd(field) | NULLED);
+  needs_rewriting = true;
 }
 
 export function markBad(record: u32): void {
