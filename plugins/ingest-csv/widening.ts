@@ -16,7 +16,7 @@ export const isCounted = (type: string): boolean => type === "int64" || DECIMAL.
 
 /**
  * What is known of the numbers of a column, or else the most that its type can hold. No digits at
- * all stands for unknown too: any number has one, and to know too little would lose others later.
+ * all stands for unknown too: every number has one, and to know too little would lose others later.
  * Pure.
  */
 export function digitsHeld(column: Pick<Column, "type"> & Partial<Digits>): Digits {
