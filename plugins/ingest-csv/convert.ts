@@ -14,7 +14,7 @@ import type { CsvOptions } from "./options.ts";
 import { joinParquet } from "./parquet/join.ts";
 import { Parts, sumParts } from "./parts.ts";
 import { RejectRows } from "./reject-rows.ts";
-import { csvNotices, csvReport, type Findings } from "./report.ts";
+import { csvNotices, csvReport, explainedDiff, type Findings } from "./report.ts";
 import { Segments } from "./segments.ts";
 import { surveyFile, type SurveyOptions } from "./survey.ts";
 import type { TextFault } from "./text-check.ts";
@@ -204,6 +204,7 @@ function outputOf(
 ): CodecOutput {
   return {
     ...schemaMembers(findings.judged),
+    diff: explainedDiff(findings),
     row_count: findings.scan.row_count,
     size_bytes,
     sha256,

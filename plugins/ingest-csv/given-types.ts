@@ -1,66 +1,10 @@
-import { LakehouseError } from "../../core/error.ts";
-import {
-  type ColumnType,
-  decimal,
-  DECIMAL_DIGITS,
-  decimalDigits,
-  TEXT,
-  typeNamed,
-} from "./column-types.ts";
+import { type ColumnType, decimal, decimalDigits, TEXT, typeNamed } from "./column-types.ts";
 import { printsBack } from "./kernel/exact-double.ts";
 import { type Kind, kinds } from "./kernel/kinds.ts";
 import type { ColumnFacts, GivenTest } from "./kernel/scanner.ts";
 import type { OfferedColumn } from "./reconcile.ts";
-import type { TimeFormat } from "./time-format.ts";
-
-/** A type as a user names it. */
-export interface TypeName {
-  /** In one spelling: `DECIMAL(10,2)`. */
-  readonly name: string;
-  readonly base: BaseType;
-  readonly precision: number;
-  readonly scale: number;
-}
-
-const BASE_TYPES = [
-  "BIGINT",
-  "DOUBLE",
-  "DECIMAL",
-  "BOOLEAN",
-  "DATE",
-  "TIMESTAMP",
-  "TIMESTAMPTZ",
-  "VARCHAR",
-] as const;
-type BaseType = (typeof BASE_TYPES)[number];
-
-export interface TimeFormats {
-  readonly date: TimeFormat | undefined;
-  readonly timestamp: TimeFormat | undefined;
-}
-
-/** Reads `types=`: the name of a column → the name of its type. Throws `invalid_request`. */
-export function readTypeName(column: string, text: unknown): TypeName {
-  const [, word = "", digits, places] =
-    /^\s*([a-z]+)\s*(?:\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\))?\s*$/i.exec(String(text)) ?? [];
-  const base = BASE_TYPES.find((each) => each === word.toUpperCase());
-  const [precision, scale] = [Number(digits ?? 0), Number(places ?? 0)];
-  const has_digits = digits !== undefined;
-  const is_decimal = precision >= 1 && precision <= DECIMAL_DIGITS && scale <= precision;
-  const is_known = base === "DECIMAL" ? is_decimal : base !== undefined && !has_digits;
-  if (typeof text === "string" && base !== undefined && is_known) {
-    const name = base === "DECIMAL" ? `DECIMAL(${precision},${scale})` : base;
-    return { name, base, precision, scale };
-  }
-  throw new LakehouseError(
-    "invalid_request",
-    `types: ${JSON.stringify(text)?.slice(0, 60)} is no type for the column ${JSON.stringify(column.slice(0, 60))}.`,
-    {
-      hint: `Use ${BASE_TYPES.map((each) => (each === "DECIMAL" ? "DECIMAL(p,s) with p up to 38" : each)).join(", ")}.`,
-      extra: { parameter: "types" },
-    },
-  );
-}
+import type { TimeFormat, TimeFormats } from "./time-format.ts";
+import type { TypeName } from "./type-name.ts";
 
 /** What a column can be read as, beside how it is judged. */
 interface Reading {
@@ -94,7 +38,7 @@ export class GivenColumn implements GivenTest {
 
   fits(cell: string): boolean {
     const text = trimmed(cell);
-    const fits = this.#fits(text);
+    const fits = text.length <= CELL_CHARACTERS_MAX && this.#fits(text);
     if (fits && NUMBER.test(text)) {
       const { before, behind } = plainDigits(text);
       this.#integer_digits = Math.max(this.#integer_digits, before);
@@ -108,8 +52,11 @@ export class GivenColumn implements GivenTest {
     name: string,
     seen: Pick<ColumnFacts, "integer_digits" | "fraction_digits">,
   ): OfferedColumn {
-    const integer_digits = Math.max(this.#integer_digits, seen.integer_digits);
-    const fraction_digits = Math.max(this.#fraction_digits, seen.fraction_digits);
+    const is_whole = this.type.base === "BIGINT";
+    const most = Math.max(this.#integer_digits, seen.integer_digits);
+    // The kernel counts the digits of cells that did not fit, too.
+    const integer_digits = is_whole ? Math.min(most, INT64_DIGITS) : most;
+    const fraction_digits = is_whole ? 0 : Math.max(this.#fraction_digits, seen.fraction_digits);
     return {
       name,
       type: this.stored.arrow,
@@ -122,7 +69,7 @@ export class GivenColumn implements GivenTest {
         if (arrow === "float64") return integer_digits + fraction_digits <= DOUBLE_DIGITS;
         const room = decimalDigits(arrow);
         if (room === undefined)
-          return arrow === "int64" && fraction_digits === 0 && integer_digits < 19;
+          return arrow === "int64" && fraction_digits === 0 && integer_digits < INT64_DIGITS;
         return fraction_digits <= room.scale && integer_digits <= room.precision - room.scale;
       },
     };
@@ -136,6 +83,7 @@ export class GivenColumn implements GivenTest {
   }
 }
 
+const INT64_DIGITS = 19;
 /** As many significant digits always survive a double (IEEE 754, DBL_DIG). */
 const DOUBLE_DIGITS = 15;
 const NUMBER = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$/;
@@ -148,8 +96,18 @@ const ISO_INSTANT =
 const TRUE_WORDS = ["true", "t", "yes", "y", "1"];
 const FALSE_WORDS = ["false", "f", "no", "n", "0"];
 
+/** Nothing but text is written with more. */
+const CELL_CHARACTERS_MAX = 1000;
+
 /** Spaces alone, as the engine's `trim` does. */
-const trimmed = (cell: string): string => cell.replace(/^ +| +$/g, "");
+function trimmed(cell: string): string {
+  let start = 0;
+  let end = cell.length;
+  while (start < end && cell[start] === " ") start += 1;
+  while (end > start && cell[end - 1] === " ") end -= 1;
+  return cell.slice(start, end);
+}
+
 const trim = (x: string): string => `trim(${x})`;
 
 /** Of a number without an exponent; zeros at its ends do not count. */

@@ -14,11 +14,17 @@ export function uniqueNames(cells: readonly string[], line = 1): readonly string
   const wanted = cells.map((cell, index) => (cell === "" ? `column_${index + 1}` : cell));
   const written = new Set(cells.filter((cell) => cell !== "").map(fold));
   const taken = new Set<string>();
+  /** By name, what comes behind the numbers that are known to be taken. */
+  const next = new Map<string, number>();
   return wanted.map((name, index) => {
     if (FORBIDDEN.test(name)) throw forbidden(index, line);
-    const is_written = cells[index] !== "";
     let candidate = name;
-    for (let n = 2; isTaken(candidate, is_written && n === 2); n++) candidate = `${name}_${n}`;
+    if (isTaken(name, cells[index] !== "")) {
+      let number = next.get(fold(name)) ?? 2;
+      while (isTaken(`${name}_${number}`, false)) number += 1;
+      next.set(fold(name), number + 1);
+      candidate = `${name}_${number}`;
+    }
     taken.add(fold(candidate));
     return candidate;
   });

@@ -2,8 +2,8 @@ import { LakehouseError } from "../../core/error.ts";
 import { isRecord, type Json } from "../../core/json.ts";
 import { DELIMITERS } from "./dialect.ts";
 import { ENCODINGS, type Encoding } from "./encoding.ts";
-import { readTypeName, type TimeFormats, type TypeName } from "./given-types.ts";
-import { readTimeFormat } from "./time-format.ts";
+import { readTimeFormat, type TimeFormats } from "./time-format.ts";
+import { readTypeName, type TypeName } from "./type-name.ts";
 
 /** What a client may say about a CSV file. Everything left out is decided by stated rules. */
 export interface CsvOptions {

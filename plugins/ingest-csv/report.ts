@@ -1,16 +1,16 @@
 import type { CodecRejects } from "../../core/codec.ts";
 import type { Json } from "../../core/json.ts";
 import type { BadRecords } from "./bad-records.ts";
-import { type ColumnType, familyOf, TEXT, typeOf } from "./column-types.ts";
+import { TEXT, typeOf } from "./column-types.ts";
 import type { CsvColumns } from "./csv-columns.ts";
+import { decider, misfit } from "./decided-by.ts";
 import type { Dialect } from "./dialect.ts";
 import type { TextFile } from "./encoding.ts";
 import { readExcerpt } from "./excerpt.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
 import type { JudgedSchema } from "./judged-schema.ts";
 import { textOf } from "./kernel/field-syntax.ts";
-import { kinds } from "./kernel/kinds.ts";
-import type { CellPlace, ColumnFacts, Scan } from "./kernel/scanner.ts";
+import type { CellPlace, Scan } from "./kernel/scanner.ts";
 import type { CsvOptions } from "./options.ts";
 import type { ColumnPlan } from "./parts.ts";
 import { expectedNulls } from "./witness.ts";
@@ -51,13 +51,13 @@ export function csvReport(findings: Findings): Json {
     columns: names.map((name, source) => columnReport(name, source, findings)),
     schema_fingerprint: schemaFingerprint(judged.columns),
     verdict: judged.verdict,
-    diff: judged.diff,
+    diff: explainedDiff(findings),
     accepted: is_clean && judged.verdict !== "conflict",
   };
 }
 
 function columnReport(name: string, source: number, findings: Findings): Json {
-  const { scan, plan, columns, text, dialect } = findings;
+  const { scan, plan, columns } = findings;
   const type = plan.types[plan.sources.indexOf(source)] ?? TEXT;
   const described = { name, type: type.arrow, null_count: expectedNulls(type, source, scan) };
   if (columns.given.has(source)) return { ...described, type_chosen_by: "option" };
@@ -65,38 +65,32 @@ function columnReport(name: string, source: number, findings: Findings): Json {
   if (facts === undefined || typeOf(facts).arrow !== type.arrow) {
     return { ...described, type_chosen_by: "registered schema" };
   }
-  const place = decider(facts, type);
-  return {
-    ...described,
-    type_chosen_by: "cells",
-    ...(place === undefined ? {} : { decided_by: cellAt(place, text, dialect) }),
-  };
+  return { ...described, type_chosen_by: "cells", ...shown(decider(facts), findings) };
 }
 
 /**
- * The first cell with which no narrower type was left; undefined where none is narrower. Cells of
- * one kind decide nothing, unless they are text, or have more digits than a double.
+ * How the upload differs from the registered schema; with the first cell of each retyped column
+ * that the registered type would have changed.
  */
-function decider(facts: ColumnFacts, type: ColumnType): CellPlace | undefined {
-  const firsts = [...facts.first].sort(([, a], [, b]) => a.row - b.row);
-  const family = familyOf(facts.kinds);
-  if (firsts.length === 1 && type !== TEXT) return undefined;
-  let set = 0;
-  for (const [index, [kind, place]] of firsts.entries()) {
-    set |= kinds[kind];
-    // One cell may be of two kinds.
-    const is_whole = firsts[index + 1]?.[1].row !== place.row;
-    if (is_whole && familyOf(set) === family) return isNarrowest(set) ? undefined : place;
-  }
-  return undefined;
+export function explainedDiff(findings: Findings): Json {
+  const { judged, dialect, scan } = findings;
+  const retyped = judged.diff.retyped.map((column) => {
+    const facts = scan.columns[dialect.names.indexOf(column.name)];
+    return { ...column, ...shown(facts && misfit(facts, column.from), findings) };
+  });
+  return { ...judged.diff, retyped };
 }
 
-/** An integer of 64 bits is as narrow as numbers get, whatever a double would do to it. */
-const isNarrowest = (set: number): boolean => familyOf(set) === familyOf(kinds.integer);
-
-function cellAt({ row, line, offset, length_bytes }: CellPlace, file: TextFile, dialect: Dialect) {
-  const text = readExcerpt(file.path, offset, length_bytes);
-  return { row: row + 1, line, value: text.endsWith("…") ? text : textOf(text, dialect) };
+/** A cell as `decided_by`. Row and line from 1, the row behind the header. */
+function shown(
+  place: CellPlace | undefined,
+  { text: { path }, dialect }: Findings,
+): { readonly decided_by?: Json } {
+  if (place === undefined) return {};
+  const { row, line, offset, length_bytes } = place;
+  const excerpt = readExcerpt(path, offset, length_bytes);
+  const value = excerpt.endsWith("…") ? excerpt : textOf(excerpt, dialect);
+  return { decided_by: { row: row + 1, line, value } };
 }
 
 /** What was decided for the client without being asked. */

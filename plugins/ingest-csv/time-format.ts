@@ -9,6 +9,12 @@ export interface TimeFormat {
   readonly fits: (cell: string) => boolean;
 }
 
+/** Of the columns whose type the user gave; ISO 8601 where there is none. */
+export interface TimeFormats {
+  readonly date: TimeFormat | undefined;
+  readonly timestamp: TimeFormat | undefined;
+}
+
 export type TimeFormatKind = "date" | "timestamp";
 
 const MONTHS = [

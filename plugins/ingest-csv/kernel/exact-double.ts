@@ -8,12 +8,22 @@ interface Digits {
 function significant(literal: string): Digits {
   const [mantissa = "", power = "0"] = literal.toLowerCase().replace(/^-/, "").split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");
-  const all = (whole + fraction).replace(/^0+/, "");
-  const digits = all.replace(/0+$/, "");
+  const all = whole + fraction;
+  const [start, end] = withoutZeros(all);
+  const digits = all.slice(start, end);
   return {
     digits,
-    exponent: digits === "" ? 0 : Number(power) - fraction.length + all.length - digits.length,
+    exponent: digits === "" ? 0 : Number(power) - fraction.length + all.length - end,
   };
+}
+
+/** Where the digits begin and end without the zeros around them: in one pass, however many. Pure. */
+export function withoutZeros(digits: string): readonly [start: number, end: number] {
+  let start = 0;
+  let end = digits.length;
+  while (start < end && digits[start] === "0") start += 1;
+  while (end > start && digits[end - 1] === "0") end -= 1;
+  return [start, end];
 }
 
 /**
