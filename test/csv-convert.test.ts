@@ -5,7 +5,7 @@ import { LakehouseError } from "../core/error.ts";
 import { CSV_CODEC_VERSION } from "../plugins/ingest-csv/csv-codec.ts";
 import { convertBytes, type ReadBack, sameValue } from "./support/csv-convert.ts";
 import { reference } from "./support/csv-scan.ts";
-import { type Written, written } from "./support/csv-tables.ts";
+import { optionsOf, type Written, written } from "./support/csv-tables.ts";
 
 const seed = process.env["LAKEHOUSE_TEST_SEED"];
 const settings = (numRuns: number): fc.Parameters<unknown> => ({
@@ -30,10 +30,7 @@ describe("a table", () => {
   test("comes back cell by cell, in whatever dialect and encoding it was written", async () => {
     await fc.assert(
       fc.asyncProperty(written, async (table) => {
-        const { delimiter, encoding } = table.dialect;
-        // A Windows-1252 file of ASCII or of bytes that happen to be UTF-8 has to be named.
-        const named = encoding === "windows-1252" ? { encoding } : {};
-        const back = await convertBytes(table.bytes, { delimiter, ...named });
+        const back = await convertBytes(table.bytes, optionsOf(table));
         expect(back.columns.map(({ name }) => name)).toEqual([...table.names]);
         expect(back.rows).toHaveLength(table.rows.length);
         expect(changed(table, back)).toEqual([]);
@@ -46,8 +43,7 @@ describe("a table", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(written, { minLength: 1, maxLength: 1 }), async ([table]) => {
         if (table === undefined) return;
-        const { delimiter, encoding } = table.dialect;
-        const options = { delimiter, ...(encoding === "windows-1252" ? { encoding } : {}) };
+        const options = optionsOf(table);
         const one = await convertBytes(table.bytes, options, { threads: 1 });
         const four = await convertBytes(table.bytes, options, { threads: 4 });
         expect(four.sha256).toBe(one.sha256);
@@ -209,4 +205,16 @@ test("the codec's version names the engine that writes the files", async () => {
   connection.closeSync();
   engine.closeSync();
   expect(CSV_CODEC_VERSION).toEndWith(`/duckdb-${String(version).replace(/^v/, "")}`);
+});
+
+test("zero keeps its sign, in files of every size", async () => {
+  for (const rows of [3, 1000, 30_000]) {
+    const cells = Array.from({ length: rows }, (_, row) => (row % 3 === 0 ? "-0" : "0"));
+    const { columns, rows: read } = await convertBytes(
+      `a,b\n${cells.map((cell, row) => `${cell},${row}\n`).join("")}`,
+    );
+    expect(columns[0]?.type).toBe("float64");
+    const wrong = read.filter(([cell], row) => cell !== (cells[row] === "-0" ? "-0.0" : "0.0"));
+    expect(wrong).toEqual([]);
+  }
 });

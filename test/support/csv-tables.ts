@@ -1,9 +1,10 @@
 import fc from "fast-check";
+import type { CsvOptions } from "../../plugins/ingest-csv/options.ts";
 
 /** A table and one of the many ways to write it down. */
 export interface Written {
   readonly names: readonly string[];
-  /** `null` is an unquoted empty cell. */
+  /** `null` is an unquoted cell that is empty, or holds the text for null. */
   readonly rows: readonly (readonly (string | null)[])[];
   readonly dialect: WrittenDialect;
   readonly bytes: Uint8Array;
@@ -11,6 +12,10 @@ export interface Written {
 
 interface WrittenDialect {
   readonly delimiter: string;
+  readonly quote: string;
+  readonly escape: "quote" | "backslash";
+  readonly header: boolean;
+  readonly null_text: string;
   /** Used in turn, so that a file may mix them. */
   readonly line_ends: readonly string[];
   readonly quoting: "needed" | "all" | "some";
@@ -49,7 +54,25 @@ const KINDS: readonly fc.Arbitrary<string>[] = [
   fc.constantFrom("TRUE", "FALSE"),
   fc.constantFrom("a", "é", "x y", "007", "+7", "1_000", "1e3", " 1", "NaN", "Yes", "11/6/18"),
   fc
-    .array(fc.constantFrom("a", "é", "€", '"', ",", ";", "\t", "|", "\n", "\r", "\r\n", " ", "1"))
+    .array(
+      fc.constantFrom(
+        "a",
+        "é",
+        "€",
+        '"',
+        "'",
+        "\\",
+        ",",
+        ";",
+        "\t",
+        "|",
+        "\n",
+        "\r",
+        "\r\n",
+        " ",
+        "1",
+      ),
+    )
     .map((parts) => parts.join("")),
 ];
 
@@ -74,6 +97,10 @@ const column = fc
 
 const dialect: fc.Arbitrary<WrittenDialect> = fc.record({
   delimiter: fc.constantFrom(",", "\t", ";", "|"),
+  quote: fc.constantFrom('"', '"', "'"),
+  escape: fc.constantFrom("quote", "quote", "backslash"),
+  header: fc.constantFrom(true, true, false),
+  null_text: fc.constantFrom("", "", "NA", "\\N", "a"),
   line_ends: fc.constantFrom(["\n"], ["\r\n"], ["\r"], ["\n", "\r\n", "\r"]),
   quoting: fc.constantFrom("needed", "all", "some"),
   encoding: fc.constantFrom("utf-8", "utf-8", "utf-8-bom", "utf-16le", "utf-16be", "windows-1252"),
@@ -87,23 +114,43 @@ export const written: fc.Arbitrary<Written> = fc
   .map(([columns, row_count, drawn]) => {
     // A lone CR, an empty row of one column and a line feed would make one CRLF.
     const dialect = columns.length === 1 ? { ...drawn, line_ends: ["\n"] } : drawn;
-    const names = columns.map((_, index) => `column ${index}`);
     const rows = Array.from({ length: row_count }, (_, row) =>
       columns.map((cells) => cells[row] ?? null),
     );
+    const is_blank = ([cell]: readonly (string | null)[]): boolean => cell === null;
     // Empty lines at the end of a file of one column cannot be told from rows.
-    while (names.length === 1 && rows.at(-1)?.[0] === null) rows.pop();
-    return { names, rows, dialect, bytes: render(names, rows, dialect) };
+    const one = columns.length === 1 && dialect.null_text === "";
+    while (one && is_blank(rows.at(-1) ?? [""])) rows.pop();
+    // Without a header it is the first record that says how many columns there are.
+    const header = dialect.header || rows.length === 0;
+    const name = header ? "column " : "column_";
+    const names = columns.map((_, index) => `${name}${index + 1}`);
+    const written = { ...dialect, header };
+    return { names, rows, dialect: written, bytes: render(names, rows, written) };
   });
+
+/** What has to be said so that it is read as it was written. */
+export function optionsOf({ dialect }: Pick<Written, "dialect">): Partial<CsvOptions> {
+  const { delimiter, quote, escape, header, null_text, encoding } = dialect;
+  return {
+    delimiter,
+    quote,
+    escape: escape === "backslash" ? "\\" : quote,
+    header,
+    null_texts: null_text === "" ? [] : [null_text],
+    // A Windows-1252 file of ASCII or of bytes that happen to be UTF-8 has to be named.
+    ...(encoding === "windows-1252" ? { encoding } : {}),
+  };
+}
 
 function render(
   names: readonly string[],
   rows: readonly (readonly (string | null)[])[],
   dialect: WrittenDialect,
 ): Uint8Array {
-  const { delimiter, line_ends, ends_with_line_end, blank_lines } = dialect;
+  const { delimiter, line_ends, ends_with_line_end, blank_lines, header } = dialect;
   let cell_number = 0;
-  const lines = [names, ...rows].map((row) =>
+  const lines = [...(header ? [names] : []), ...rows].map((row) =>
     row.map((cell) => writeCell(cell, dialect, cell_number++)).join(delimiter),
   );
   const ends = (index: number): string => line_ends[index % line_ends.length] ?? "\n";
@@ -117,14 +164,25 @@ function render(
 
 function writeCell(
   cell: string | null,
-  { delimiter, quoting }: WrittenDialect,
+  { delimiter, quote, escape, null_text, quoting }: WrittenDialect,
   number: number,
 ): string {
-  if (cell === null) return "";
+  if (cell === null) return null_text;
+  const escaped = escape === "backslash" ? /[\\]/ : /$^/;
   const needs =
-    cell === "" || cell.startsWith('"') || /[\r\n]/.test(cell) || cell.includes(delimiter);
+    cell === "" ||
+    cell === null_text ||
+    cell.startsWith(quote) ||
+    /[\r\n]/.test(cell) ||
+    escaped.test(cell) ||
+    cell.includes(delimiter);
   const quotes = needs || quoting === "all" || (quoting === "some" && number % 3 === 0);
-  return quotes ? `"${cell.replaceAll('"', '""')}"` : cell;
+  if (!quotes) return cell;
+  const content =
+    escape === "backslash"
+      ? cell.replaceAll("\\", "\\\\").replaceAll(quote, `\\${quote}`)
+      : cell.replaceAll(quote, quote + quote);
+  return quote + content + quote;
 }
 
 function encode(text: string, encoding: WrittenDialect["encoding"]): Uint8Array {
