@@ -27,10 +27,9 @@ describe("a cell", () => {
       "big_integer inexact",
       ["9223372036854775808", "9223372036854775809", "123456789012345678901234567890"],
     ],
-    [
-      "decimal",
-      ["1.5", "-0.25", ".5", "-.5", "0.10", "-0", "123456789.123456", "0.0000000000000000012"],
-    ],
+    ["decimal", ["1.5", "-0.25", ".5", "-.5", "0.10", "123456789.123456", "0.0000000000000000012"]],
+    ["decimal negative_zero", ["-0", "-0.0", "-.00"]],
+    ["scientific negative_zero", ["-0.0e1", "-0e-5"]],
     ["decimal inexact", ["1.2248000000000001111", "12345678901234567.25"]],
     ["scientific", ["1.5e7", "1e-05", "1E+05", "2.5E-300"]],
     ["scientific inexact", ["1.5e999", "1e-400", "1.2345678901234567890e5"]],
@@ -143,6 +142,25 @@ describe("a double", () => {
     ]) {
       expect([literal, printsBack(literal)]).toEqual([literal, false]);
     }
+  });
+
+  test("is judged by arithmetic as it is by printing", async () => {
+    const digits = fc.oneof(
+      fc.double({ noNaN: true, noDefaultInfinity: true, min: 1e-4, max: 1e15 }).map(String),
+      fc
+        .tuple(fc.bigInt({ min: 10n ** 15n, max: 10n ** 18n }), fc.integer({ min: 1, max: 15 }))
+        .map(([value, point]) => `${String(value).slice(0, point)}.${String(value).slice(point)}`),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(digits, { minLength: 40, maxLength: 40 }), async (cells) => {
+        for (const cell of cells.filter((each) => /^[1-9]\d*\.\d+$/.test(each))) {
+          expect([cell, (await kindsOf(cell)).includes("inexact")]).toEqual([
+            cell,
+            !printsBack(cell),
+          ]);
+        }
+      }),
+    );
   });
 
   test("always keeps fifteen significant digits", () => {

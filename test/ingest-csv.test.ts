@@ -288,3 +288,13 @@ describe("a bad upload", () => {
     expect(await spools(server)).toEqual([]);
   });
 });
+
+test("a cell may begin with U+FEFF, also in the first row", async () => {
+  await using server = await startServer();
+  await okJson(await upload(server, "?name=marks", "a,b\n\ufeff1,2\n3,\ufeff\n"));
+  const { rows } = await okJson(await server.post("/sql", { sql: "SELECT * FROM marks" }));
+  expect(rows).toEqual([
+    ["\ufeff1", "2"],
+    ["3", "\ufeff"],
+  ]);
+});

@@ -72,8 +72,10 @@ export function familyOf(set: number): ColumnType | "decimal" {
   if (set === 0) return TEXT;
   // Exact or not as a double does not matter to an integer that fits 64 bits.
   if (within(set, "integer", "inexact")) return INT64;
-  if (within(set, "integer", "big_integer", "decimal", "scientific")) return FLOAT64;
-  if (within(set, "integer", "big_integer", "decimal", "inexact")) return "decimal";
+  if (within(set, "integer", "big_integer", "decimal", "scientific", "negative_zero"))
+    return FLOAT64;
+  if (within(set, "integer", "big_integer", "decimal", "inexact", "negative_zero"))
+    return "decimal";
   if (isOnly(set, "boolean_lower") || isOnly(set, "boolean_title") || isOnly(set, "boolean_upper"))
     return BOOL;
   if (isOnly(set, "date")) return DATE;
@@ -81,6 +83,10 @@ export function familyOf(set: number): ColumnType | "decimal" {
   if (isOnly(set, "timestamp_utc")) return TIMESTAMP_UTC;
   return TEXT;
 }
+
+/** True if a double of the column is zero with a minus. */
+export const hasSignedZero = (facts: ColumnFacts): boolean =>
+  (facts.kinds & kinds.negative_zero) !== 0;
 
 const isOnly = (set: number, kind: Kind): boolean => set === kinds[kind];
 
@@ -102,9 +108,10 @@ export function keepsValues(facts: ColumnFacts, arrow: string): boolean {
   if (type === undefined) return false;
   const set = facts.kinds;
   if (type === TEXT || set === 0) return true;
-  if (type === FLOAT64) return within(set, "integer", "big_integer", "decimal", "scientific");
+  if (type === FLOAT64)
+    return within(set, "integer", "big_integer", "decimal", "scientific", "negative_zero");
   const digits = decimalDigits(arrow);
   if (digits === undefined) return familyOf(set) === type;
-  if (!within(set, "integer", "big_integer", "decimal", "inexact")) return false;
+  if (!within(set, "integer", "big_integer", "decimal", "inexact", "negative_zero")) return false;
   return hasRoom(facts, digits.precision, digits.scale);
 }

@@ -3,6 +3,7 @@ import { LakehouseError } from "../../core/error.ts";
 import {
   DECIMAL_SCALES,
   decimalDigits,
+  hasSignedZero,
   keepsValues,
   TEXT,
   typeNamed,
@@ -58,10 +59,10 @@ export class CsvColumns {
       const given = this.given.get(source);
       return (given === undefined ? typeNamed(type) : given.storedAs(type)) ?? TEXT;
     });
-    return {
-      judged,
-      plan: { columns: written, types, sources: written.map(({ source }) => source) },
-    };
+    const sources = written.map(({ source }) => source);
+    // Of cells of a given type it is not known.
+    const signed_zero = facts.some(hasSignedZero) || this.given.size > 0;
+    return { judged, plan: { columns: written, types, sources, signed_zero } };
   }
 
   #offer(facts: ColumnFacts, index: number): OfferedColumn {

@@ -49,6 +49,7 @@ function planOf({ keys, columns }: JsonSurvey): ColumnPlan {
   return {
     types,
     sources: types.map((_, index) => index),
+    signed_zero: true,
     columns: types.map(({ arrow }, index) => ({
       id: index + 1,
       name: names[index] ?? "",

@@ -12,6 +12,8 @@ export interface ColumnPlan {
   readonly types: readonly ColumnType[];
   /** Per column, its index in the CSV. */
   readonly sources: readonly number[];
+  /** A double may be zero with a minus. */
+  readonly signed_zero: boolean;
 }
 
 /** How the engine is to read the segments. */
@@ -135,6 +137,7 @@ export class Parts {
 
 function samePlan(one: ColumnPlan, other: ColumnPlan): boolean {
   if (one.columns.length !== other.columns.length) return false;
+  if (one.signed_zero !== other.signed_zero) return false;
   return one.columns.every((column, index) => {
     const { id, name, type } = other.columns[index] ?? {};
     const is_same = column.id === id && column.name === name && column.type === type;

@@ -24,6 +24,7 @@ const PLAN: ColumnPlan = {
   columns: COLUMNS,
   types: COLUMNS.map(({ type }) => typeNamed(type) ?? TEXT),
   sources: COLUMNS.map((_, index) => index),
+  signed_zero: false,
 };
 
 /** Writes the records that are no rows as Parquet, in the order of the file, in bounded memory. */

@@ -12,6 +12,8 @@ export interface CopyOptions {
   readonly types: readonly ColumnType[];
   /** Per column, its index among the cells of a row. */
   readonly sources: readonly number[];
+  /** A double may be zero with a minus. */
+  readonly signed_zero: boolean;
   readonly output_path: string;
 }
 
@@ -33,7 +35,7 @@ const ROW_GROUP_CELLS = ROW_GROUP_ROWS * 64;
  */
 export async function copyTyped(
   connection: DuckDBConnection,
-  { source, columns, types, sources, output_path }: CopyOptions,
+  { source, columns, types, sources, signed_zero, output_path }: CopyOptions,
 ): Promise<Copied> {
   const values = columns.map(
     ({ name }, index) =>
@@ -44,10 +46,14 @@ export async function copyTyped(
     SELECT ${values.join(",\n")} FROM ${readCsv(source)}
   ) TO ${sqlLiteral(output_path)} (
     FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE ${rowGroupRows(columns.length)},
-    FIELD_IDS {${field_ids.join(", ")}}, USE_TMP_FILE false, RETURN_STATS
+    FIELD_IDS {${field_ids.join(", ")}}, USE_TMP_FILE false,
+    ${signed_zero ? WITHOUT_DICTIONARY : ""} RETURN_STATS
   )`);
   return readStats(reader.getRowObjectsJson()[0], columns);
 }
+
+/** The engine's dictionaries take the two zeros of a double for one (duckdb#25781). */
+const WITHOUT_DICTIONARY = "DICTIONARY_SIZE_LIMIT 0,";
 
 function rowGroupRows(width: number): number {
   const rows = Math.min(ROW_GROUP_ROWS, Math.floor(ROW_GROUP_CELLS / width));

@@ -8,7 +8,7 @@ export const kinds = {
   integer: 1 << 1,
   /** Canonical, and does not. */
   big_integer: 1 << 2,
-  /** `1.50`, `.5`, and `-0`. */
+  /** `1.50`, `.5`, and `-0`, which no integer is. */
   decimal: 1 << 3,
   scientific: 1 << 4,
   /** Beside one of the four above: no double prints these digits. */
@@ -20,6 +20,8 @@ export const kinds = {
   date: 1 << 9,
   timestamp: 1 << 10,
   timestamp_utc: 1 << 11,
+  /** Beside the kind of a number: `-0`, `-0.0`. */
+  negative_zero: 1 << 12,
 } as const;
 
 export type Kind = keyof typeof kinds;

@@ -16,6 +16,7 @@ import {
   INTEGER,
   INTEGER_DIGITS_AT,
   KINDS_AT,
+  NEGATIVE_ZERO,
   SCIENTIFIC,
   TEXT,
   TIMESTAMP,
@@ -115,17 +116,24 @@ function classifyNumber(start: usize, end: usize, column: usize): u32 {
   }
   if (at < end) {
     if (integer_digits == 0 || !isExponent(at, end, fraction_digits > 0)) return TEXT;
-    return SCIENTIFIC | inexact(start, end, column);
+    return SCIENTIFIC | signOfZero(negative, value) | inexact(start, end, column);
   }
   grow(column, INTEGER_DIGITS_AT, integer_digits);
   grow(column, FRACTION_DIGITS_AT, fraction_digits);
   const digits = integer_digits + fraction_digits;
   // Fifteen significant digits always survive a double (IEEE 754, DBL_DIG); `value` is only whole
   // while no more than nineteen digits went into it.
-  if (digits <= 15 || (digits <= 19 && value < 1_000_000_000_000_000)) return DECIMAL;
+  if (digits <= 15 || (digits <= 19 && value < 1_000_000_000_000_000)) {
+    return DECIMAL | signOfZero(negative, value);
+  }
   const sure = digits <= 19 ? keepsDigits(value, fraction_digits) : UNSURE;
   if (sure != UNSURE) return sure == YES ? DECIMAL : DECIMAL | INEXACT;
-  return DECIMAL | inexact(start, end, column);
+  return DECIMAL | signOfZero(negative, value) | inexact(start, end, column);
+}
+
+@inline
+function signOfZero(negative: bool, value: u64): u32 {
+  return negative && value == 0 ? NEGATIVE_ZERO : 0;
 }
 
 function classifyInteger(
@@ -138,7 +146,7 @@ function classifyInteger(
 ): u32 {
   if (digits == 0) return TEXT;
   grow(column, INTEGER_DIGITS_AT, digits);
-  if (digits < 16) return negative && value == 0 ? DECIMAL : INTEGER; // only a double holds -0
+  if (digits < 16) return negative && value == 0 ? DECIMAL | NEGATIVE_ZERO : INTEGER;
   const limit: u64 = negative ? 9_223_372_036_854_775_808 : 9_223_372_036_854_775_807;
   const kind = digits < 19 || (digits == 19 && value <= limit) ? INTEGER : BIG_INTEGER;
   return kind | inexact(start, end, column);

@@ -29,8 +29,11 @@ export const BOOLEAN_UPPER: u32 = 1 << 8;
 export const DATE: u32 = 1 << 9;
 export const TIMESTAMP: u32 = 1 << 10;
 export const TIMESTAMP_UTC: u32 = 1 << 11;
-export const KINDS: u32 = 12;
-export const NUMERIC: u32 = INTEGER | BIG_INTEGER | DECIMAL | SCIENTIFIC | INEXACT;
+/** Set beside the kind of a number that is zero with a minus: only a double has that. */
+export const NEGATIVE_ZERO: u32 = 1 << 12;
+export const KINDS: u32 = 13;
+export const NUMERIC: u32 =
+  INTEGER | BIG_INTEGER | DECIMAL | SCIENTIFIC | INEXACT | NEGATIVE_ZERO;
 
 /**
  * A column's facts: the kinds seen, whether cells are still looked at, the most digits of a number
@@ -49,7 +52,7 @@ export const TEXT_BYTES_AT: usize = 32;
 export const ACCEPTED_AT: usize = 40;
 export const FIRST_AT: usize = 48;
 export const FIRST_BYTES: usize = 32;
-export const COLUMN_BYTES: usize = FIRST_AT + 12 * FIRST_BYTES;
+export const COLUMN_BYTES: usize = FIRST_AT + 13 * FIRST_BYTES;
 
 /** Bytes that a 16-byte load may read past the end of the input. */
 const SLACK_BYTES: u32 = 64;
