@@ -117,10 +117,10 @@ export const written: fc.Arbitrary<Written> = fc
     const rows = Array.from({ length: row_count }, (_, row) =>
       columns.map((cells) => cells[row] ?? null),
     );
-    const is_blank = ([cell]: readonly (string | null)[]): boolean => cell === null;
     // Empty lines at the end of a file of one column cannot be told from rows.
-    const one = columns.length === 1 && dialect.null_text === "";
-    while (one && is_blank(rows.at(-1) ?? [""])) rows.pop();
+    if (columns.length === 1 && dialect.null_text === "") {
+      while (rows.at(-1)?.[0] === null) rows.pop();
+    }
     // Without a header it is the first record that says how many columns there are.
     const header = dialect.header || rows.length === 0;
     const name = header ? "column " : "column_";
