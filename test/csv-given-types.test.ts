@@ -95,7 +95,7 @@ describe("a given type takes cells whose value it keeps, and no others:", () => 
   });
 });
 
-describe("numbers of any kind, read as any type,", () => {
+describe("numbers, read as whatever type is given,", () => {
   const digits = fc.stringMatching(/^[0-9]{0,22}$/);
   const literal = fc
     .tuple(
