@@ -82,6 +82,11 @@ describe("a given type takes cells whose value it keeps, and no others:", () => 
     );
   });
 
+  test("zero keeps its sign in a DOUBLE", async () => {
+    const back = await readAs("DOUBLE", ["0", "-0", "-0.00", "0", "-0e7"]);
+    expect(values(back)).toEqual(["0.0", "-0.0", "-0.0", "0.0", "-0.0"]);
+  });
+
   test("an empty cell is null, whether in quotes or not; a text for null only without", async () => {
     const bytes = 'n,t\n,\n"",""\nNA,NA\n"NA","NA"\n';
     const types = JSON.stringify({ n: "BIGINT", t: "VARCHAR" });

@@ -60,8 +60,9 @@ export class CsvColumns {
       return (given === undefined ? typeNamed(type) : given.storedAs(type)) ?? TEXT;
     });
     const sources = written.map(({ source }) => source);
-    // Of cells of a given type it is not known.
-    const signed_zero = facts.some(hasSignedZero) || this.given.size > 0;
+    const given = [...this.given.values()];
+    const signed_zero =
+      facts.some(hasSignedZero) || given.some(({ has_signed_zero }) => has_signed_zero);
     return { judged, plan: { columns: written, types, sources, signed_zero } };
   }
 

@@ -27,6 +27,7 @@ export class GivenColumn implements GivenTest {
   readonly #fits: (cell: string) => boolean;
   #integer_digits = 0;
   #fraction_digits = 0;
+  #has_signed_zero = false;
 
   constructor(type: TypeName, formats: TimeFormats) {
     this.type = type;
@@ -44,7 +45,13 @@ export class GivenColumn implements GivenTest {
       this.#integer_digits = Math.max(this.#integer_digits, before);
       this.#fraction_digits = Math.max(this.#fraction_digits, behind);
     }
+    if (fits && text.startsWith("-") && Number(text) === 0) this.#has_signed_zero = true;
     return fits;
+  }
+
+  /** True if a cell is zero with a minus, which a double keeps. */
+  get has_signed_zero(): boolean {
+    return this.#has_signed_zero;
   }
 
   /** As it is offered, with the digits that the kernel saw in cells it did not ask for. */
