@@ -203,6 +203,19 @@ test("of uploads that race, each is judged against what it replaces", async () =
   expect(new Set(ids).size).toBe(7);
 });
 
+test("a file of bad rows alone replaces nothing", async () => {
+  await okJson(await send("kept", BASE));
+  const problem = await assertProblem(
+    await send("kept", "id,price,day\n1\n2\n", "&on_error=reject"),
+    {
+      status: 400,
+      code: "invalid_csv",
+    },
+  );
+  expect(problem).toMatchObject({ bad_count: 2, reason: "all_bad" });
+  expect(await rowsOf("kept")).toEqual(BASE_ROWS);
+});
+
 test("an unknown value of a parameter is refused by its name", async () => {
   for (const query of ["&schema=loose", "&mode=merge", "&dry_run=yes"]) {
     await assertProblem(await send("never", BASE, query), { status: 400, code: "invalid_request" });

@@ -98,7 +98,9 @@ export async function ingest(
     if (signal.aborted) throw abortedError();
     const { output } = result;
     if (dry_run) return dryRunAnswer(output);
-    refuseConflict(name, asked, catalog.get(name), output);
+    const current = catalog.get(name);
+    refuseConflict(name, asked, current, output);
+    if (asked.mode === "replace" && current !== undefined) refuseAllBad(output);
     progress.committing(output.row_count);
     const ids = (output.physical_columns ?? output.columns).map(({ id }) => id);
     const content_id = contentId(codec, options, sha256, ids);
@@ -251,6 +253,16 @@ function chooseCodec(
         .join(", ")}.`,
     },
   );
+}
+
+/** Nothing to keep is no reason to empty a dataset. */
+function refuseAllBad({ row_count, rejects }: CodecOutput): void {
+  if (row_count > 0 || rejects === undefined) return;
+  const bad_count = rejects.row_count;
+  throw new LakehouseError("invalid_csv", `Every row of the file is bad: ${bad_count} of them.`, {
+    hint: "Send it with dry_run=true to see why. Nothing was changed.",
+    extra: { bad_count, reason: "all_bad" },
+  });
 }
 
 function alwaysMoved(name: string): LakehouseError {
