@@ -7,9 +7,6 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json };
 
-/** A JSON object, for example the body of a request before its schema was checked. */
-export type JsonObject = { readonly [key: string]: Json };
-
 /** Narrows an unknown value to a plain object, so that members can be read without a cast. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

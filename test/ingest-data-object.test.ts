@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { readAll } from "../core/storage.ts";
 import { contentId, dataKey, storeObject } from "../plugins/ingest-csv/data-object.ts";
+import { schemaIdentity } from "../plugins/ingest-csv/ingest-commit.ts";
 import { FsStore } from "../plugins/storage-fs/store.ts";
 
 const codec = {
@@ -62,4 +63,29 @@ test("an object that is whole is left alone; a damaged or a shortened one is wri
     await store.close();
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+test("a schema is another one if an id, a count of digits or the ids used up differ, whatever the version", () => {
+  const column = { id: 1, name: "n", type: "int64", nullable: true, integer_digits: 3 };
+  const manifest = {
+    dataset_id: "d",
+    name: "x",
+    schema_fingerprint: "sha256:a",
+    objects: [],
+    created_at: "",
+    updated_at: "",
+    version: 1,
+    columns: [column],
+    last_column_id: 1,
+  };
+  const same = schemaIdentity({ ...manifest, version: 7, updated_at: "later" });
+  expect(same).toBe(schemaIdentity(manifest));
+  const others = [
+    schemaIdentity(undefined),
+    schemaIdentity({ ...manifest, schema_fingerprint: "sha256:b" }),
+    schemaIdentity({ ...manifest, columns: [{ ...column, id: 2 }] }),
+    schemaIdentity({ ...manifest, columns: [{ ...column, integer_digits: 18 }] }),
+    schemaIdentity({ ...manifest, last_column_id: 5 }),
+  ];
+  expect(new Set([same, ...others]).size).toBe(6);
 });

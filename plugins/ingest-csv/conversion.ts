@@ -32,8 +32,8 @@ export interface ConversionResult {
 /** The registered schema at the moment a conversion began. */
 export interface JudgedAgainst {
   readonly schema: SchemaInput;
-  /** Undefined if there was no dataset. */
-  readonly version: number | undefined;
+  /** See `schemaIdentity`. */
+  readonly identity: string | undefined;
 }
 
 interface EarlyAttempt {

@@ -2,7 +2,6 @@ import type { CodecOutput } from "../../core/codec.ts";
 import { LakehouseError } from "../../core/error.ts";
 import type {
   CatalogService,
-  Column,
   Committed,
   DataObject,
   Manifest,
@@ -26,8 +25,8 @@ export interface ConvertedUpload {
   /** Of the Parquet file on local disk. */
   readonly path: string;
   readonly content_id: string;
-  /** The version of the dataset it was judged against; undefined if there was none. */
-  readonly judged_version: number | undefined;
+  /** `schemaIdentity` of the dataset it was judged against. */
+  readonly judged_identity: string | undefined;
   readonly output: Pick<
     CodecOutput,
     "columns" | "physical_columns" | "row_count" | "size_bytes" | "sha256" | "verdict"
@@ -55,9 +54,7 @@ export async function commitUpload(
   const key = dataKey(name, schema_fingerprint, content_id);
   const object = { key, size: output.size_bytes, sha256: output.sha256 };
   const committed = await catalog.commit(name, async (current): Promise<Registration> => {
-    if (current?.version !== upload.judged_version && !fitsStill(current, output.columns)) {
-      throw new SchemaMoved();
-    }
+    if (schemaIdentity(current) !== upload.judged_identity) throw new SchemaMoved();
     await storeObject(store, object, path, signal);
     signal.throwIfAborted();
     const objects = objectsOf(upload, object, current);
@@ -74,16 +71,20 @@ export async function commitUpload(
   return { ...committed, object };
 }
 
-/** Whether the dataset that was meant is there in another version, but with the same columns. */
-function fitsStill(current: Manifest | undefined, columns: readonly Column[]): boolean {
-  if (current?.columns === undefined) return false;
-  return (
-    current.columns.length === columns.length &&
-    current.columns.every(({ id, name, type }, index) => {
-      const column = columns[index];
-      return column?.id === id && column.name === name && column.type === type;
-    })
-  );
+/**
+ * Tells one registered schema from another: the columns under their ids, with what is known of their
+ * digits, and the ids that are used up. A version would not do: a dataset that was deleted and made
+ * again counts from 1.
+ */
+export function schemaIdentity(current: Manifest | undefined): string | undefined {
+  if (current === undefined) return undefined;
+  const { schema_fingerprint, columns, last_column_id } = current;
+  const facts = columns?.map(({ id, integer_digits, fraction_digits }) => [
+    id,
+    integer_digits,
+    fraction_digits,
+  ]);
+  return JSON.stringify([schema_fingerprint, facts, last_column_id]);
 }
 
 /**

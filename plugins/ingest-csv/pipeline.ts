@@ -9,7 +9,13 @@ import { CodedUploads } from "./coded-upload.ts";
 import { Conversion, type ConversionResult, type JudgedAgainst } from "./conversion.ts";
 import { contentId } from "./data-object.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
-import { type CommitParts, commitUpload, schemaConflict, SchemaMoved } from "./ingest-commit.ts";
+import {
+  type CommitParts,
+  commitUpload,
+  schemaConflict,
+  schemaIdentity,
+  SchemaMoved,
+} from "./ingest-commit.ts";
 import type { IngestRequest } from "./ingest-request.ts";
 import type { RunningIngest } from "./progress.ts";
 import type { SchemaMode } from "./reconcile.ts";
@@ -153,11 +159,11 @@ async function receive(
 }
 
 function judgedAgainst(current: Manifest | undefined, mode: SchemaMode): JudgedAgainst {
-  const version = current?.version;
-  if (current?.columns === undefined) return { schema: { mode }, version };
+  const identity = schemaIdentity(current);
+  if (current?.columns === undefined) return { schema: { mode }, identity };
   const { columns } = current;
   const last_column_id = current.last_column_id ?? Math.max(0, ...columns.map(({ id }) => id));
-  return { schema: { mode, registered: { columns, last_column_id } }, version };
+  return { schema: { mode, registered: { columns, last_column_id } }, identity };
 }
 
 /** Throws the 409. A dataset that was registered without columns is known by its fingerprint alone. */
@@ -192,7 +198,7 @@ async function commit(
     const upload = { name: rejectsName(name), mode, path: rejects_path, content_id };
     await commitRejects(upload, rejects, parts);
   }
-  const upload = { name, mode, path, content_id, judged_version: judged.version, output };
+  const upload = { name, mode, path, content_id, judged_identity: judged.identity, output };
   const { manifest, existing, object } = await commitUpload(upload, parts);
   if (with_rejects && rejects === undefined && mode === "replace") {
     await dropRejects(rejectsName(name), parts);

@@ -1,6 +1,11 @@
 import type { CodecRejects } from "../../core/codec.ts";
 import { hasCode, LakehouseError } from "../../core/error.ts";
-import { type CommitParts, commitUpload, type ConvertedUpload } from "./ingest-commit.ts";
+import {
+  type CommitParts,
+  commitUpload,
+  type ConvertedUpload,
+  schemaIdentity,
+} from "./ingest-commit.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
 
 /** The dataset of the rows that an upload to `name` could not keep. */
@@ -23,7 +28,7 @@ export async function commitRejects(
   }
   const verdict = current === undefined ? "new" : "same";
   const output = { ...rejects, verdict } as const;
-  await commitUpload({ ...upload, judged_version: current?.version, output }, parts);
+  await commitUpload({ ...upload, judged_identity: schemaIdentity(current), output }, parts);
 }
 
 const REJECT_COLUMNS = ["line", "raw", "reason"];
