@@ -1,8 +1,8 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { Codec, SchemaInput } from "../../core/codec.ts";
-import type { Json } from "../../core/json.ts";
+import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
+import { jobMembers, outputSchema, plainSchema } from "./conversion-job.ts";
 import { canonicalOptions, readOptions } from "./options.ts";
 
 /**
@@ -11,63 +11,14 @@ import { canonicalOptions, readOptions } from "./options.ts";
  */
 export const CSV_CODEC_VERSION = "3/duckdb-1.5.6";
 
-const columnSchema = Type.Object({
-  id: Type.Integer(),
-  name: Type.String(),
-  type: Type.String(),
-  nullable: Type.Boolean(),
-  integer_digits: Type.Optional(Type.Integer()),
-  fraction_digits: Type.Optional(Type.Integer()),
-});
-const columnsSchema = Type.Array(columnSchema);
-
 /** What the worker is asked. */
 export const csvJobSchema = Type.Object({
   format: Type.Literal("csv"),
-  path: Type.String(),
-  done_path: Type.String(),
-  output_path: Type.String(),
-  work_path: Type.String(),
+  ...jobMembers,
   options: Type.Record(Type.String(), Type.String()),
-  schema: Type.Object({
-    registered: Type.Optional(
-      Type.Object({ columns: columnsSchema, last_column_id: Type.Integer() }),
-    ),
-    mode: Type.Union([Type.Literal("strict"), Type.Literal("widen"), Type.Literal("replace")]),
-  }),
-  dry_run: Type.Boolean(),
   rejects_path: Type.Optional(Type.String()),
 });
 export type CsvJob = Static<typeof csvJobSchema>;
-
-const fileMembers = {
-  columns: columnsSchema,
-  row_count: Type.Integer(),
-  size_bytes: Type.Integer(),
-  sha256: Type.String(),
-};
-const answerMembers = {
-  ...fileMembers,
-  report: Type.Unsafe<Json>(Type.Unknown()),
-  notices: Type.Array(Type.String()),
-};
-
-/** What the worker answers where the file is judged against the schema later. */
-export const convertedSchema = Type.Object(answerMembers);
-
-/** What it answers for a CSV file. */
-const outputSchema = Type.Object({
-  ...answerMembers,
-  verdict: Type.Union(
-    (["new", "same", "widened", "replaced", "conflict"] as const).map((each) => Type.Literal(each)),
-  ),
-  diff: Type.Unsafe<Json>(Type.Unknown()),
-  last_column_id: Type.Integer(),
-  physical_columns: Type.Optional(
-    Type.Array(Type.Object({ id: Type.Integer(), name: Type.String(), type: Type.String() })),
-  ),
-  rejects: Type.Optional(Type.Object(fileMembers)),
-});
 
 /** CSV and its relatives, converted in a worker process. */
 export function csvCodec(pool: WorkerPool): Codec {
@@ -86,7 +37,6 @@ export function csvCodec(pool: WorkerPool): Codec {
     canonicalOptions: (options) => canonicalOptions(readOptions(options)),
     async convert({ options, schema, rejects_path, deadline_ms, signal, onProgress, ...input }) {
       readOptions(options);
-      const { registered, mode } = schema;
       const job: CsvJob = {
         format: "csv",
         path: input.path,
@@ -94,7 +44,7 @@ export function csvCodec(pool: WorkerPool): Codec {
         output_path: input.output_path,
         work_path: input.work_path,
         options: { ...options },
-        schema: { mode, ...(registered === undefined ? {} : { registered: plain(registered) }) },
+        schema: plainSchema(schema),
         dry_run: input.dry_run,
         ...(rejects_path === undefined ? {} : { rejects_path }),
       };
@@ -102,9 +52,4 @@ export function csvCodec(pool: WorkerPool): Codec {
       return Value.Parse(outputSchema, result);
     },
   };
-}
-
-/** As the worker's job has it. */
-function plain({ columns, last_column_id }: NonNullable<SchemaInput["registered"]>) {
-  return { columns: columns.map((column) => ({ ...column })), last_column_id };
 }

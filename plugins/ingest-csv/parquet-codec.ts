@@ -2,7 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
-import { convertedSchema } from "./csv-codec.ts";
+import { convertedSchema } from "./conversion-job.ts";
 import { judgeWritten } from "./judged-schema.ts";
 import { refuseOptions } from "./no-options.ts";
 
