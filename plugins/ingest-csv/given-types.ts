@@ -1,7 +1,8 @@
 import { type ColumnType, decimal, decimalDigits, TEXT, typeNamed } from "./column-types.ts";
-import { printsBack } from "./kernel/exact-double.ts";
+import { type CellValue, numberReaderOf, readerOf, type ValueReader } from "./given-values.ts";
 import { type Kind, kinds } from "./kernel/kinds.ts";
 import type { ColumnFacts, GivenTest } from "./kernel/scanner.ts";
+import { PlainNumber } from "./plain-number.ts";
 import type { OfferedColumn } from "./reconcile.ts";
 import type { TimeFormat, TimeFormats } from "./time-format.ts";
 import type { TypeName } from "./type-name.ts";
@@ -11,7 +12,6 @@ interface Reading {
   readonly arrow: string;
   readonly value: (x: string) => string;
   readonly accepted: readonly Kind[];
-  readonly fits: (cell: string) => boolean;
 }
 
 /**
@@ -24,7 +24,12 @@ export class GivenColumn implements GivenTest {
   readonly accepted: number;
   /** What it is stored as in a new dataset. */
   readonly stored: ColumnType;
-  readonly #fits: (cell: string) => boolean;
+  readonly #value: ValueReader;
+  readonly #is_text: boolean;
+  /** Whole numbers and decimals keep their values in each other, if there is room. */
+  readonly #is_exact: boolean;
+  readonly #number = new PlainNumber();
+  #other: { readonly arrow: string; readonly value: ValueReader | undefined } | undefined;
   #integer_digits = 0;
   #fraction_digits = 0;
   #has_signed_zero = false;
@@ -34,19 +39,41 @@ export class GivenColumn implements GivenTest {
     const reading = readingOf(type, formats);
     this.accepted = reading.accepted.reduce((bits, kind) => bits | kinds[kind], 0);
     this.stored = type.base === "VARCHAR" ? TEXT : { arrow: reading.arrow, value: reading.value };
-    this.#fits = reading.fits;
+    this.#value = readerOf(type, formats);
+    this.#is_text = type.base === "VARCHAR";
+    this.#is_exact = type.base === "BIGINT" || type.base === "DECIMAL";
   }
 
+  /** Also counts the digits of what fits, for `offer`. */
   fits(cell: string): boolean {
+    if (this.#is_text) return true;
     const text = trimmed(cell);
-    const fits = text.length <= CELL_CHARACTERS_MAX && this.#fits(text);
-    if (fits && NUMBER.test(text)) {
-      const { before, behind } = plainDigits(text);
-      this.#integer_digits = Math.max(this.#integer_digits, before);
-      this.#fraction_digits = Math.max(this.#fraction_digits, behind);
+    const value = this.#read(text);
+    if (value === undefined) return false;
+    // A double that is zero with a minus equals zero, too.
+    if ((value === 0n || value === 0) && text.startsWith("-")) this.#has_signed_zero = true;
+    if (this.#is_exact && this.#number.scan(text)) {
+      this.#integer_digits = Math.max(this.#integer_digits, this.#number.integer_digits);
+      this.#fraction_digits = Math.max(this.#fraction_digits, this.#number.fraction_digits);
     }
-    if (fits && text.startsWith("-") && Number(text) === 0) this.#has_signed_zero = true;
-    return fits;
+    return true;
+  }
+
+  /**
+   * The value of a cell as a column of this Arrow type holds it, `stored` or another that the offer
+   * fits; undefined if the cell does not fit. Text is read by nobody.
+   */
+  read(cell: string, arrow: string): CellValue | undefined {
+    const text = trimmed(cell);
+    const value = this.#read(text);
+    if (value === undefined || arrow === this.stored.arrow) return value;
+    if (this.#other?.arrow !== arrow)
+      this.#other = { arrow, value: this.#is_exact ? numberReaderOf(arrow) : undefined };
+    return this.#other.value?.(text);
+  }
+
+  #read(text: string): CellValue | undefined {
+    return text.length > CELL_CHARACTERS_MAX ? undefined : this.#value(text);
   }
 
   /** True if a cell is zero with a minus, which a double keeps. */
@@ -71,8 +98,7 @@ export class GivenColumn implements GivenTest {
       fraction_digits,
       fits: (arrow) => {
         if (arrow === this.stored.arrow) return true;
-        // Whole numbers and decimals keep their values in each other, if there is room.
-        if (this.type.base !== "BIGINT" && this.type.base !== "DECIMAL") return false;
+        if (!this.#is_exact) return false;
         if (arrow === "float64") return integer_digits + fraction_digits <= DOUBLE_DIGITS;
         const room = decimalDigits(arrow);
         if (room === undefined)
@@ -93,12 +119,6 @@ export class GivenColumn implements GivenTest {
 const INT64_DIGITS = 19;
 /** As many significant digits always survive a double (IEEE 754, DBL_DIG). */
 const DOUBLE_DIGITS = 15;
-const NUMBER = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$/;
-const SCIENTIFIC = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?$/i;
-const ISO_DATE = /^(\d{4}-\d\d-\d\d)$/;
-const ISO_TIME = /^(\d{4}-\d\d-\d\d)(?:[T ]([0-2]\d:\d\d(?::\d\d(?:\.\d{1,6})?)?))?$/;
-const ISO_INSTANT =
-  /^(\d{4}-\d\d-\d\d)[T ]([0-2]\d:\d\d:\d\d(?:\.\d{1,6})?)(Z|[+-]\d\d(?::?\d\d)?)$/;
 
 const TRUE_WORDS = ["true", "t", "yes", "y", "1"];
 const FALSE_WORDS = ["false", "f", "no", "n", "0"];
@@ -117,45 +137,22 @@ function trimmed(cell: string): string {
 
 const trim = (x: string): string => `trim(${x})`;
 
-/** Of a number without an exponent; zeros at its ends do not count. */
-function plainDigits(text: string): { readonly before: number; readonly behind: number } {
-  const [whole = "", fraction = ""] = text.replace(/^[+-]/, "").split(".");
-  return { before: whole.replace(/^0+/, "").length, behind: fraction.replace(/0+$/, "").length };
-}
-
 function readingOf(type: TypeName, formats: TimeFormats): Reading {
   switch (type.base) {
     case "BIGINT":
-      return {
-        ...castTo("int64"),
-        accepted: ["integer", "inexact"],
-        fits: (cell) => /^[+-]?[0-9]{1,100}$/.test(cell) && isInt64(BigInt(cell.replace("+", ""))),
-      };
+      return { ...castTo("int64"), accepted: ["integer", "inexact"] };
     case "DOUBLE":
       return {
         ...castTo("float64"),
         accepted: ["integer", "big_integer", "decimal", "scientific"],
-        fits: (cell) => SCIENTIFIC.test(cell) && printsBack(cell.replace(/^\+/, "")),
       };
-    case "DECIMAL": {
-      const { precision, scale } = type;
-      return {
-        arrow: decimal(precision, scale).arrow,
-        value: (x) => decimal(precision, scale).value(trim(x)),
-        accepted: [],
-        fits: (cell) => {
-          if (!NUMBER.test(cell)) return false;
-          const { before, behind } = plainDigits(cell);
-          return before <= precision - scale && behind <= scale;
-        },
-      };
-    }
+    case "DECIMAL":
+      return { ...castTo(decimal(type.precision, type.scale).arrow), accepted: [] };
     case "BOOLEAN":
       return {
         arrow: "bool",
         value: booleanValue,
         accepted: ["boolean_lower", "boolean_title", "boolean_upper"],
-        fits: (cell) => [...TRUE_WORDS, ...FALSE_WORDS].includes(cell.toLowerCase()),
       };
     case "DATE":
       return dateReading(formats.date);
@@ -164,7 +161,7 @@ function readingOf(type: TypeName, formats: TimeFormats): Reading {
     case "TIMESTAMPTZ":
       return instantReading(formats.timestamp);
     case "VARCHAR":
-      return { ...castTo("utf8"), accepted: ["text"], fits: () => true };
+      return { ...castTo("utf8"), accepted: ["text"] };
     default:
       return type.base satisfies never;
   }
@@ -174,8 +171,6 @@ function castTo(arrow: string): Pick<Reading, "arrow" | "value"> {
   const type = typeNamed(arrow) ?? TEXT;
   return { arrow, value: (x) => type.value(trim(x)) };
 }
-
-const isInt64 = (value: bigint): boolean => value === BigInt.asIntN(64, value);
 
 const sqlList = (words: readonly string[]): string => words.map((word) => `'${word}'`).join(", ");
 
@@ -190,51 +185,23 @@ const strptime = (x: string, { text }: TimeFormat): string =>
   `try_strptime(trim(${x}), '${text.replaceAll("'", "''")}')`;
 
 function dateReading(format: TimeFormat | undefined): Reading {
-  if (format === undefined) {
-    const fits = (cell: string): boolean => isDay(ISO_DATE.exec(cell)?.[1]);
-    return { ...castTo("date32[day]"), accepted: ["date"], fits };
-  }
+  if (format === undefined) return { ...castTo("date32[day]"), accepted: ["date"] };
   const value = (x: string): string => `${strptime(x, format)}::DATE`;
-  return { arrow: "date32[day]", value, accepted: [], fits: format.fits };
+  return { arrow: "date32[day]", value, accepted: [] };
 }
 
 /** A date alone is its midnight. */
 function timestampReading(format: TimeFormat | undefined): Reading {
-  if (format === undefined) {
-    const fits = (cell: string): boolean => {
-      const [, day, time = "00:00"] = ISO_TIME.exec(cell) ?? [];
-      return isDay(day) && isTime(time);
-    };
-    return { ...castTo("timestamp[us]"), accepted: ["timestamp"], fits };
-  }
-  const value = (x: string): string => strptime(x, format);
-  return { arrow: "timestamp[us]", value, accepted: [], fits: format.fits };
+  if (format === undefined) return { ...castTo("timestamp[us]"), accepted: ["timestamp"] };
+  return { arrow: "timestamp[us]", value: (x) => strptime(x, format), accepted: [] };
 }
 
 /** The moment is kept; the offset it was written with is not. */
 function instantReading(format: TimeFormat | undefined): Reading {
   const arrow = "timestamp[us, tz=UTC]";
-  if (format === undefined) {
-    const fits = (cell: string): boolean => {
-      const [, day, time, offset] = ISO_INSTANT.exec(cell) ?? [];
-      return isDay(day) && isTime(time) && isOffset(offset);
-    };
-    return { arrow, value: instantValue, accepted: ["timestamp_utc"], fits };
-  }
+  if (format === undefined) return { arrow, value: instantValue, accepted: ["timestamp_utc"] };
   const value = (x: string): string =>
     // Without an offset in it the format ends with a literal Z.
     format.has_offset ? strptime(x, format) : `make_timestamptz(epoch_us(${strptime(x, format)}))`;
-  return { arrow, value, accepted: [], fits: format.fits };
+  return { arrow, value, accepted: [] };
 }
-
-function isDay(day: string | undefined): boolean {
-  if (day === undefined || day.startsWith("0000")) return false;
-  const date = new Date(`${day}T00:00:00Z`);
-  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
-}
-
-const isTime = (time: string | undefined): boolean =>
-  time !== undefined && /^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?$/.test(time);
-
-const isOffset = (offset: string | undefined): boolean =>
-  offset === "Z" || (offset !== undefined && /^[+-](?:0\d|1[0-4])(?::?[0-5]\d)?$/.test(offset));
