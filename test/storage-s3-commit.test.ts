@@ -94,7 +94,8 @@ describeOnS3("a put to S3 whose answer is lost", () => {
   });
 
   test("a put the store never answers ends at its deadline", async () => {
-    await using at = await openFlakyStore({ timeout_ms: 1000 });
+    await using at = await openFlakyStore();
+    at.flaky.setDeadline(1000);
     at.proxy.inject({ match: PUT, kind: "stall_request" });
     const put = at.flaky.store.put(KEY, body("ours"), { if_absent: true });
     await expectCode(put, "commit_unknown");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
 import { systemClock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import { connect } from "../../plugins/storage-s3/connection.ts";
+import { type Connection, connect } from "../../plugins/storage-s3/connection.ts";
 import { S3Store } from "../../plugins/storage-s3/store.ts";
 import { FlakyProxy } from "./flaky-proxy.ts";
 import { createBucket, s3Access, s3Client } from "./s3-bucket.ts";
@@ -14,6 +14,8 @@ import { silentLog } from "./silent-log.ts";
 export interface OpenedStore extends AsyncDisposable {
   readonly store: S3Store;
   readonly bucket: string;
+  /** For the calls that begin from now on; at first it is so long that no busy machine meets it. */
+  setDeadline(timeout_ms: number): void;
   /** Multipart uploads that were neither completed nor aborted, and files left in the scratch. */
   leftovers(): Promise<readonly string[]>;
 }
@@ -24,7 +26,6 @@ export interface StoreSettings {
   readonly endpoint?: string;
   readonly prefix?: string;
   readonly secret_access_key?: string;
-  readonly timeout_ms?: number;
   readonly log?: Logger;
   /** `false` leaves `open` to the test. */
   readonly open?: boolean;
@@ -34,7 +35,8 @@ export async function openS3Store(settings: StoreSettings = {}): Promise<OpenedS
   const { access_key_id, secret_access_key, endpoint, region, bucket } = await createBucket(
     settings.bucket,
   );
-  const connection = connect(
+  let timeout_ms = 60_000;
+  const connected = connect(
     {
       bucket,
       endpoint: settings.endpoint ?? endpoint,
@@ -44,8 +46,14 @@ export async function openS3Store(settings: StoreSettings = {}): Promise<OpenedS
       secret_access_key: settings.secret_access_key ?? secret_access_key,
       ...(settings.prefix === undefined ? {} : { prefix: settings.prefix }),
     },
-    settings.timeout_ms ?? 60_000,
+    timeout_ms,
   );
+  const connection: Connection = {
+    ...connected,
+    get timeout_ms() {
+      return timeout_ms;
+    },
+  };
   const scratch_path = await mkdtemp(join(tmpdir(), "lakehouse-s3-test-"));
   const log = settings.log ?? silentLog;
   const store = new S3Store({ connection, log, clock: systemClock, scratch_path });
@@ -53,6 +61,9 @@ export async function openS3Store(settings: StoreSettings = {}): Promise<OpenedS
   const opened: OpenedStore = {
     store,
     bucket,
+    setDeadline(limit_ms) {
+      timeout_ms = limit_ms;
+    },
     async leftovers() {
       const { Uploads = [] } = await client.send(
         new ListMultipartUploadsCommand({ Bucket: bucket }),
