@@ -117,10 +117,8 @@ describe("the life of a host", () => {
 
   test("answers 503 while it starts, to health as to all else", async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
-    const port = 20_000 + (process.pid % 20_000);
-    const url = `http://127.0.0.1:${port}`;
-    const starting = start([{ routes: hello, ready: () => gate }], { bind: `127.0.0.1:${port}` });
-    let response = await fetchWhenBound(`${url}/health`);
+    const { url, starting } = await startHeld(hello, gate);
+    let response = await fetch(`${url}/health`);
     expect(response.status).toBe(503);
     expect(await response.json()).toMatchObject({
       status: "starting",
@@ -176,13 +174,19 @@ async function* endless(): AsyncGenerator<string> {
   await Promise.withResolvers<void>().promise;
 }
 
-async function fetchWhenBound(url: string): Promise<Response> {
+/** A host that listens, at an address known before it says so, and is ready only after `gate`. */
+async function startHeld(routes: AnyElysia, gate: Promise<void>) {
   for (;;) {
-    try {
-      return await fetch(url);
-    } catch {
-      await Bun.sleep(5);
-    }
+    // Below the ports that systems give to connections; one that is taken is passed over.
+    const bind = `127.0.0.1:${10_000 + Math.floor(Math.random() * 20_000)}`;
+    const { promise: bound, resolve } = Promise.withResolvers<boolean>();
+    const ready = (): Promise<void> => {
+      resolve(true);
+      return gate;
+    };
+    const starting = start([{ routes, ready }], { bind });
+    starting.catch(() => resolve(false));
+    if (await bound) return { url: `http://${bind}`, starting };
   }
 }
 

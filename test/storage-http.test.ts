@@ -6,13 +6,12 @@ import { patternBytes } from "./conformance/storage-bytes.ts";
 import { assertProblem, okJson, onS3, startServer, type TestServer } from "./support/server.ts";
 
 const MIB = 1024 * 1024;
-const IDLE_MS = 400;
 
 let server: TestServer;
 beforeAll(async () => {
   server = await startServer({
     plugins: { storage: {} },
-    limits: { storage_idle_ms: IDLE_MS, storage_puts: 2 },
+    limits: { storage_puts: 2 },
   });
 }, 60_000);
 afterAll(() => server[Symbol.asyncDispose]());
@@ -212,7 +211,7 @@ testOnLinux(
     expect(received_bytes).toBe(256 * MIB);
     expect((await peakBytes()) - before_bytes).toBeLessThan(128 * MIB);
   },
-  30_000,
+  60_000,
 );
 
 describe("connections that break", () => {
@@ -235,17 +234,26 @@ describe("connections that break", () => {
   });
 
   test("an upload that falls silent is ended, and stores nothing", async () => {
+    // A server of its own: a busy client may well be silent for this long in the other tests.
+    await using impatient = await startServer({
+      plugins: { storage: {} },
+      limits: { storage_idle_ms: 400 },
+    });
     const never = Promise.withResolvers<void>();
     async function* silent(): AsyncGenerator<Uint8Array> {
       yield new Uint8Array(100);
       await never.promise;
     }
-    await assertProblem(await put("cut/silent", silent()), {
+    const init = { method: "PUT", body: silent() };
+    await assertProblem(await impatient.fetch("/storage/put/cut/silent", init), {
       status: 408,
       code: "deadline_exceeded",
     });
     never.resolve();
-    await assertProblem(await get("cut/silent"), { status: 404, code: "object_not_found" });
+    await assertProblem(await impatient.fetch("/storage/get/cut/silent"), {
+      status: 404,
+      code: "object_not_found",
+    });
   });
 
   const why_skipped = onS3 ? " (skipped: only a local disk can be cut under the server)" : "";
@@ -277,8 +285,10 @@ describe("connections that break", () => {
     }
     expect(Buffer.from(await (await get("cut/large")).bytes()).length).toBe(32 * MIB);
     if (process.platform === "linux" && server.data_path !== undefined) {
-      const open = await Bun.$`ls -l /proc/${server.pid}/fd`.quiet().text();
-      expect(open.split("\n").filter((line) => line.includes("cut/large"))).toEqual([]);
+      const open = async (): Promise<boolean> =>
+        (await Bun.$`ls -l /proc/${server.pid}/fd`.quiet().text()).includes("cut/large");
+      // The server hears of the last connection that broke when it comes to it.
+      while (await open()) await Bun.sleep(10);
     }
   });
 });

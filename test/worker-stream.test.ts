@@ -129,7 +129,7 @@ test("leaving before the first read kills the worker too", async () => {
 test("the deadline covers a caller who does not read on", async () => {
   await using pool = fixturePool();
   const request = act("flood", { total: 1e12, piece: 65_536 });
-  const stream = await pool.stream(request, { deadline_ms: 150 });
+  const stream = await pool.stream(request, { deadline_ms: 2000 });
   expect(await rejection(stream.result)).toMatchObject({ code: "deadline_exceeded" });
   expect(await rejection(Array.fromAsync(stream.bytes))).toMatchObject({
     code: "deadline_exceeded",
@@ -202,7 +202,7 @@ test.skipIf(!onLinux)(
     expect(await stream.result).toBe(total);
     expect(lead_max).toBeLessThan(2 * MIB);
   },
-  30_000,
+  60_000,
 );
 
 function writtenBytes(pid: number): number {
