@@ -193,6 +193,8 @@ describe("the kernel", () => {
       printsBack: () => true,
       fits: () => true,
       badRecord: () => {},
+      double: () => 0,
+      value: () => false,
     });
     const values = new Map<string, unknown>(Object.entries(kernel));
     for (const [name, bit] of Object.entries(kinds)) {

@@ -17,7 +17,7 @@ export type ShownRecord = {
 };
 
 /** How many an answer shows. */
-const SHOWN_MAX = 5;
+export const SHOWN_MAX = 5;
 
 export interface NamedTest extends GivenTest {
   readonly type: { readonly name: string };

@@ -1,3 +1,4 @@
+import type { OutputType } from "./kernel/column-group.ts";
 import { type Kind, kinds, within } from "./kernel/kinds.ts";
 import type { ColumnFacts } from "./kernel/scanner.ts";
 
@@ -55,6 +56,23 @@ export function typeNamed(arrow: string): ColumnType | undefined {
   const digits = decimalDigits(arrow);
   if (digits !== undefined) return decimal(digits.precision, digits.scale);
   return PLAIN_TYPES.find((type) => type.arrow === arrow);
+}
+
+const OUTPUT_TYPES: ReadonlyMap<string, OutputType> = new Map([
+  ["utf8", "utf8"],
+  ["int64", "int64"],
+  ["float64", "float64"],
+  ["bool", "bool"],
+  ["date32[day]", "date32"],
+  ["timestamp[us]", "timestamp"],
+  ["timestamp[us, tz=UTC]", "timestamp_utc"],
+]);
+
+/** How the kernel writes a column of this Arrow name. */
+export function outputType(arrow: string): OutputType {
+  const type = DECIMAL.test(arrow) ? "decimal128" : OUTPUT_TYPES.get(arrow);
+  if (type === undefined) throw new RangeError(`no text is read as ${arrow}`);
+  return type;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { DuckDBInstance } from "@duckdb/node-api";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
@@ -10,15 +11,16 @@ import { CsvColumns } from "./csv-columns.ts";
 import { type Dialect, readDialect } from "./dialect.ts";
 import { afterFault, encodingOf, type TextFile, transcodeFile } from "./encoding.ts";
 import { schemaMembers, type WrittenFile } from "./judged-schema.ts";
-import type { CsvOptions } from "./options.ts";
+import { type CsvOptions, readOptions } from "./options.ts";
 import { joinParquet } from "./parquet/join.ts";
-import { Parts, sumParts } from "./parts.ts";
+import type { RangeThreads } from "./range-threads.ts";
+import { writeNoRows } from "./range-convert.ts";
+import { checkReadBack, readBack } from "./read-back.ts";
 import { RejectRows } from "./reject-rows.ts";
 import { csvNotices, csvReport, explainedDiff, type Findings } from "./report.ts";
-import { Segments } from "./segments.ts";
-import { surveyFile, type SurveyOptions } from "./survey.ts";
 import type { TextFault } from "./text-check.ts";
-import { checkCopy, EngineDisagrees } from "./witness.ts";
+import { TextConversion } from "./text-conversion.ts";
+import { EngineDisagrees } from "./witness.ts";
 
 export interface ConvertJob {
   readonly path: string;
@@ -31,7 +33,8 @@ export interface ConvertJob {
 }
 
 export interface ConvertCsvJob extends ConvertJob {
-  readonly options: CsvOptions;
+  /** As `readOptions` takes them. */
+  readonly options: Readonly<Record<string, string>>;
   readonly schema: SchemaInput;
   readonly dry_run: boolean;
   /** Where rejected rows go, with `on_error=reject`. */
@@ -54,146 +57,143 @@ export type Converted = WrittenFile;
 const HEAD_BYTES = 64;
 
 /**
- * Converts one CSV file to typed Parquet without changing a value, as it arrives: survey every byte
- * (which gives the types, judged against the registered schema), write the rows anew in a form that
- * can be read in one way only, let the engine write them as Parquet part by part, hold what it wrote
- * against the survey, and join the parts. For worker processes.
+ * Converts one CSV file to typed Parquet without changing a value, as it arrives: judge every byte
+ * (which gives the types, judged against the registered schema), write the rows range by range, let
+ * the engine read everything back and hold what it finds against what was judged, and join the
+ * parts. For worker processes.
  */
-export async function convertCsv(job: ConvertCsvJob, limits: ConvertLimits): Promise<CodecOutput> {
+export async function convertCsv(
+  job: ConvertCsvJob,
+  limits: ConvertLimits,
+  threads: RangeThreads,
+): Promise<CodecOutput> {
+  const options = readOptions(job.options);
   await using file = await ArrivingFile.open(job.path, job.done_path);
   const { bytes: head } = await file.head(HEAD_BYTES);
-  const text = encodingOf(job.path, head, job.options.encoding);
-  const result = text.encoding === "utf-8" ? await convertText(job, limits, text, file) : text;
+  const text = encodingOf(job.path, head, options.encoding);
+  const context = { job, options, limits, threads };
+  const result = text.encoding === "utf-8" ? await convertText({ ...context, text, file }) : text;
   if ("row_count" in result) return result;
   // Only a whole file can be transcoded: it may be one byte at its end that tells the encoding.
   await file.whole();
   const other = "kind" in result ? afterFault(text, result) : result;
   const decoded = transcodeFile(other, join(job.work_path, "decoded.csv"));
   await using decoded_file = await ArrivingFile.open(decoded.path, job.done_path);
-  const again = await convertText(job, limits, decoded, decoded_file);
+  const again = await convertText({ ...context, text: decoded, file: decoded_file });
   if (!("row_count" in again)) throw new Error("transcoded text is not UTF-8");
   return again;
 }
 
-/** Converts UTF-8 text; gives back the fault if it is none. */
-async function convertText(
-  job: ConvertCsvJob,
-  limits: ConvertLimits,
-  text: TextFile,
-  file: ArrivingFile,
-): Promise<CodecOutput | TextFault> {
-  const { options, schema } = job;
-  const dialect = await readDialect((size) => file.head(size), { ...options, ...limits, ...text });
-  if ("kind" in dialect) return dialect;
-  const columns = new CsvColumns(dialect.names, options, schema);
-  const bad = new BadRecords(dialect, columns.given);
-  const reading = { job, limits, text, file, dialect, columns, bad };
-  if (!job.dry_run) return convertWith(reading);
-  const findings = await findOut(reading, (record) => bad.add(record));
-  return "kind" in findings ? findings : outputOf(findings, NOTHING, undefined);
+interface Source {
+  readonly job: ConvertCsvJob;
+  readonly options: CsvOptions;
+  readonly limits: ConvertLimits;
+  readonly threads: RangeThreads;
+  readonly text: TextFile;
+  readonly file: ArrivingFile;
 }
 
 /** What one text is converted with. */
-interface Reading {
-  readonly job: ConvertCsvJob;
-  readonly limits: ConvertLimits;
-  readonly text: TextFile;
-  readonly file: ArrivingFile;
+interface Reading extends Source {
   readonly dialect: Dialect;
   readonly columns: CsvColumns;
   readonly bad: BadRecords;
 }
 
+/** Converts UTF-8 text; gives back the fault if it is none. */
+async function convertText(source: Source): Promise<CodecOutput | TextFault> {
+  const { job, options, limits, text, file } = source;
+  const dialect = await readDialect((size) => file.head(size), { ...options, ...limits, ...text });
+  if ("kind" in dialect) return dialect;
+  const columns = new CsvColumns(dialect.names, options, job.schema);
+  const bad = new BadRecords(dialect, columns.given);
+  const reading = { ...source, dialect, columns, bad };
+  return job.dry_run ? judgeText(reading) : convertWith(reading);
+}
+
+/** What becomes of the rows. */
+interface Writing {
+  readonly folder: string;
+  readonly engine: DuckDBInstance;
+  readonly rejects: RejectRows | undefined;
+}
+
+function conversionOf(reading: Reading, writing: Writing | undefined): TextConversion {
+  const { job, limits, threads, text, file, dialect, columns, bad } = reading;
+  return new TextConversion({
+    settings: {
+      path: text.path,
+      dialect,
+      options: job.options,
+      schema: job.schema,
+      record_limit_bytes: limits.record_limit_bytes,
+    },
+    file,
+    threads,
+    columns,
+    bad,
+    rejects: writing?.rejects,
+    folder: writing?.folder,
+    progress: job.progress,
+  });
+}
+
+/** A dry run. */
+async function judgeText(reading: Reading): Promise<CodecOutput | TextFault> {
+  const conversion = conversionOf(reading, undefined);
+  const fault = await conversion.run();
+  return fault ?? outputOf(findingsOf(reading, conversion), NOTHING, undefined);
+}
+
 /** Opens an engine for it. */
 async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
-  const { job, limits, text, dialect } = reading;
+  const { job, limits, text, dialect, options } = reading;
   const folder = join(job.work_path, text.encoding);
   await mkdir(folder, { mode: 0o700 });
   const engine = await openEngine({ ...limits, temp_path: join(folder, "spill") });
-  // The kernel gives a row of one column a second, empty cell.
-  const format = { ...dialect, width: Math.max(2, dialect.names.length) };
-  const parts = new Parts(engine, format, folder, job.progress);
   const rejects =
-    job.options.on_error === "reject" && job.rejects_path !== undefined
+    options.on_error === "reject" && job.rejects_path !== undefined
       ? new RejectRows(engine, dialect, join(folder, "rejects"))
       : undefined;
   const connection = await engine.connect();
   try {
     await lockDown(connection, [], [folder]);
-    return await convertRows(reading, { folder, parts, rejects });
+    return await convertRows(reading, { folder, engine, rejects });
   } catch (error) {
     throw asRefusal(error);
   } finally {
-    await Promise.all([parts.idle(), rejects?.idle()]);
+    await rejects?.idle();
     connection.closeSync();
     engine.closeSync();
   }
 }
 
-interface Writing {
-  /** Of this conversion alone. */
-  readonly folder: string;
-  readonly parts: Parts;
-  readonly rejects: RejectRows | undefined;
-}
-
-async function convertRows(
-  reading: Reading,
-  { folder, parts, rejects }: Writing,
-): Promise<CodecOutput | TextFault> {
-  const { job, columns, bad } = reading;
-  let segments: Segments | undefined;
-  const findings = await findOut(
-    reading,
-    (record) => {
-      bad.add(record);
-      rejects?.add(record);
-    },
-    (scanner) => {
-      segments = new Segments(folder, (paths) => {
-        const { plan } = columns.judge(scanner().columns());
-        parts.add(paths, plan, recordBytes(scanner().longest_record_bytes));
-      });
-      return segments;
-    },
-  );
-  if ("kind" in findings) return findings;
-  segments?.finish();
+async function convertRows(reading: Reading, writing: Writing): Promise<CodecOutput | TextFault> {
+  const { job, bad } = reading;
+  const { folder, engine, rejects } = writing;
+  const conversion = conversionOf(reading, writing);
+  const fault = await conversion.run();
+  if (fault !== undefined) return fault;
+  const findings = findingsOf(reading, conversion);
   if (rejects === undefined) bad.refuse();
-  if (findings.judged.verdict === "conflict") return outputOf(findings, NOTHING, undefined);
-  const { scan, plan } = findings;
-  if (scan.row_count === 0) parts.add([], plan, 0);
-  const written = await parts.finish(plan);
-  checkCopy(scan, plan, sumParts(written, plan));
-  const joined = await joinParquet(
-    written.map(({ path }) => path),
-    job.output_path,
-  );
+  const { scan, judged } = findings;
+  if (judged.verdict === "conflict") return outputOf(findings, NOTHING, undefined);
+  const columns = judged.written;
+  const parts = (await conversion.finish(columns)).flat();
+  const paths = parts.length === 0 ? [await writeNoRows(columns, folder)] : parts;
+  checkReadBack(scan, columns, await readBack(engine, columns, paths));
+  const joined = await joinParquet(paths, job.output_path);
   if (joined.row_count !== scan.row_count) throw new EngineDisagrees("the joined file lost rows");
   return outputOf(findings, joined, await rejects?.finish(job.rejects_path ?? ""));
 }
 
-/** Surveys the text and judges its columns. */
-async function findOut(
-  { job: { options, progress }, limits, text, file, dialect, columns, bad }: Reading,
-  onBadRecord: SurveyOptions["onBadRecord"],
-  plain?: SurveyOptions["plain"],
-): Promise<Findings | TextFault> {
-  const scan = await surveyFile(file, dialect, {
-    record_limit_bytes: limits.record_limit_bytes,
-    null_texts: options.null_texts,
-    given: columns.given,
-    scales: columns.scales,
-    onBadRecord,
-    plain,
-    progress,
-  });
-  if ("kind" in scan) return scan;
-  return { text, dialect, options, scan, bad, columns, ...columns.judge(scan.columns) };
+function findingsOf(
+  { text, dialect, options, bad, columns }: Reading,
+  conversion: TextConversion,
+): Findings {
+  const { scan } = conversion;
+  return { text, dialect, options, scan, bad, columns, judged: conversion.judge() };
 }
-
-/** A bare quote is written twice. */
-const recordBytes = (longest: number): number => 2 * longest;
 
 const NOTHING = { size_bytes: 0, sha256: "" };
 

@@ -1,19 +1,11 @@
 import type { SchemaInput } from "../../core/codec.ts";
 import { LakehouseError } from "../../core/error.ts";
-import {
-  DECIMAL_SCALES,
-  decimalDigits,
-  hasSignedZero,
-  keepsValues,
-  TEXT,
-  typeNamed,
-  typeOf,
-} from "./column-types.ts";
+import { DECIMAL_SCALES, decimalDigits, keepsValues, outputType, typeOf } from "./column-types.ts";
 import { GivenColumn } from "./given-types.ts";
-import { type JudgedSchema, judgeSchema } from "./judged-schema.ts";
+import { type JudgedSchema, judgeSchema, type WrittenColumn } from "./judged-schema.ts";
+import type { OutputColumn } from "./kernel/column-group.ts";
 import type { ColumnFacts } from "./kernel/scanner.ts";
 import type { CsvOptions } from "./options.ts";
-import type { ColumnPlan } from "./parts.ts";
 import type { OfferedColumn } from "./reconcile.ts";
 
 /** What the columns of one file are offered as, and what they become. */
@@ -46,24 +38,25 @@ export class CsvColumns {
   }
 
   /** By what is known so far. */
-  judge(facts: readonly ColumnFacts[]): {
-    readonly judged: JudgedSchema;
-    readonly plan: ColumnPlan;
-  } {
-    const judged = judgeSchema(
+  judge(facts: readonly ColumnFacts[]): JudgedSchema {
+    return judgeSchema(
       facts.map((column, index) => this.#offer(column, index)),
       this.#schema,
     );
-    const { written } = judged;
-    const types = written.map(({ type, source }) => {
-      const given = this.given.get(source);
-      return (given === undefined ? typeNamed(type) : given.storedAs(type)) ?? TEXT;
-    });
-    const sources = written.map(({ source }) => source);
-    const given = [...this.given.values()];
-    const signed_zero =
-      facts.some(hasSignedZero) || given.some(({ has_signed_zero }) => has_signed_zero);
-    return { judged, plan: { columns: written, types, sources, signed_zero } };
+  }
+
+  /** How the kernel writes a column. */
+  outputOf({ source, type }: WrittenColumn): OutputColumn {
+    const given = this.given.get(source);
+    return {
+      source,
+      type: outputType(type),
+      scale: decimalDigits(type)?.scale ?? 0,
+      read: given && {
+        always: given.reads_all,
+        value: (cell) => given.read(cell, type),
+      },
+    };
   }
 
   #offer(facts: ColumnFacts, index: number): OfferedColumn {

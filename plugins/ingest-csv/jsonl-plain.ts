@@ -5,7 +5,7 @@ import { forEachLine } from "./jsonl-lines.ts";
 import { type Cell, JsonRows } from "./jsonl-row.ts";
 import { writeDecoded } from "./jsonl-string.ts";
 import { NULL } from "./jsonl-value.ts";
-import type { PlainSink } from "./kernel/scanner.ts";
+import type { PlainSink } from "./segments.ts";
 
 export const DELIMITER = ",";
 const COMMA = 0x2c;

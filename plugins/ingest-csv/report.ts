@@ -1,7 +1,7 @@
 import type { CodecRejects } from "../../core/codec.ts";
 import type { Json } from "../../core/json.ts";
 import type { BadRecords } from "./bad-records.ts";
-import { TEXT, typeOf } from "./column-types.ts";
+import { typeOf } from "./column-types.ts";
 import type { CsvColumns } from "./csv-columns.ts";
 import { decider, misfit } from "./decided-by.ts";
 import type { Dialect } from "./dialect.ts";
@@ -12,7 +12,6 @@ import type { JudgedSchema } from "./judged-schema.ts";
 import { textOf } from "./kernel/field-syntax.ts";
 import type { CellPlace, Scan } from "./kernel/scanner.ts";
 import type { CsvOptions } from "./options.ts";
-import type { ColumnPlan } from "./parts.ts";
 import { expectedNulls } from "./witness.ts";
 
 /** Everything that was found out about a file. */
@@ -24,7 +23,6 @@ export interface Findings {
   readonly bad: BadRecords;
   readonly columns: CsvColumns;
   readonly judged: JudgedSchema;
-  readonly plan: ColumnPlan;
 }
 
 /** How the file was read and why the columns have their types, for people. */
@@ -57,12 +55,12 @@ export function csvReport(findings: Findings): Json {
 }
 
 function columnReport(name: string, source: number, findings: Findings): Json {
-  const { scan, plan, columns } = findings;
-  const type = plan.types[plan.sources.indexOf(source)] ?? TEXT;
-  const described = { name, type: type.arrow, null_count: expectedNulls(type, source, scan) };
+  const { scan, judged, columns } = findings;
+  const type = judged.written.find((column) => column.source === source)?.type ?? "utf8";
+  const described = { name, type, null_count: expectedNulls(type, source, scan) };
   if (columns.given.has(source)) return { ...described, type_chosen_by: "option" };
   const facts = scan.columns[source];
-  if (facts === undefined || typeOf(facts).arrow !== type.arrow) {
+  if (facts === undefined || typeOf(facts).arrow !== type) {
     return { ...described, type_chosen_by: "registered schema" };
   }
   return { ...described, type_chosen_by: "cells", ...shown(decider(facts), findings) };

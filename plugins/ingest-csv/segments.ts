@@ -1,6 +1,18 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { PlainSink } from "./kernel/scanner.ts";
+
+/**
+ * Takes rows in the one form that leaves a reader nothing to decide: one delimiter, LF, and
+ * quotes only around whole cells. Where it is cut depends on the rows alone.
+ */
+export interface PlainSink {
+  /** Bytes that still fit into the present piece, and whether it holds none yet. */
+  room(): { readonly bytes: number; readonly fresh: boolean };
+  /** Whole rows; the bytes are valid during the call. */
+  write(rows: Uint8Array): void;
+  /** The next row has no room: begin another piece. */
+  next(): void;
+}
 
 /**
  * Under the 8,000,000 bytes that one scanner of the engine takes at a time, with room for a long

@@ -1,4 +1,4 @@
-import { type ColumnType, TEXT } from "./column-types.ts";
+import { TEXT } from "./column-types.ts";
 import type { ColumnFacts } from "./kernel/scanner.ts";
 import type { ColumnPlan, Part } from "./parts.ts";
 import type { Copied } from "./typed-copy.ts";
@@ -16,9 +16,9 @@ interface Counted {
 }
 
 /** Cells that are NULL in the result: text has an empty string, no other type does. */
-export function expectedNulls(type: ColumnType, source: number, counted: Counted): number {
+export function expectedNulls(arrow: string, source: number, counted: Counted): number {
   const { empty_count = 0, quoted_empty_count = 0 } = counted.columns[source] ?? {};
-  return type === TEXT ? empty_count : empty_count + quoted_empty_count;
+  return arrow === TEXT.arrow ? empty_count : empty_count + quoted_empty_count;
 }
 
 /**
@@ -35,7 +35,7 @@ export function checkCopy(
   for (const [index, { id, name }] of columns.entries()) {
     const type = types[index] ?? TEXT;
     const source = sources[index] ?? index;
-    const nulls = expectedNulls(type, source, counted);
+    const nulls = expectedNulls(type.arrow, source, counted);
     hold(`nulls of column ${id}`, copied.null_counts[index], nulls);
     if (type.is_text) {
       const bytes = counted.columns[source]?.text_bytes ?? 0;
@@ -44,7 +44,8 @@ export function checkCopy(
   }
 }
 
-function hold(what: string, found: number | undefined, counted: number): void {
+/** Throws `EngineDisagrees` unless both are the same. */
+export function hold(what: string, found: number | undefined, counted: number | undefined): void {
   if (found === counted) return;
   throw new EngineDisagrees(`${what}: the engine has ${found}, the survey counted ${counted}`);
 }

@@ -10,7 +10,7 @@ import { jsonlJobSchema } from "./jsonl-codec.ts";
 import { convertJsonLines } from "./jsonl-convert.ts";
 import { parquetJobSchema } from "./parquet-codec.ts";
 import { takeParquet } from "./parquet-validate.ts";
-import { readOptions } from "./options.ts";
+import { RangeThreads } from "./range-threads.ts";
 
 export const ingestInitSchema = Type.Object({
   threads: Type.Integer({ minimum: 1 }),
@@ -28,10 +28,11 @@ function convert(
   job: Static<typeof jobSchema>,
   limits: ConvertLimits,
   progress: ConversionProgress,
+  threads: RangeThreads,
 ): Promise<CodecOutput | Converted> {
   switch (job.format) {
     case "csv":
-      return convertCsv({ ...job, options: readOptions(job.options), progress }, limits);
+      return convertCsv({ ...job, progress }, limits, threads);
     case "jsonl":
       return convertJsonLines({ ...job, progress }, limits);
     case "parquet":
@@ -47,10 +48,11 @@ type Answer = Converted & Partial<CodecOutput>;
 export const role: WorkerRole = {
   start(payload) {
     const limits = Value.Parse(ingestInitSchema, payload);
+    const threads = new RangeThreads(limits.threads);
     return Promise.resolve(async (message, io) => {
       const job = Value.Parse(jobSchema, message);
       const progress = new ConversionProgress((step) => io.progress(step));
-      return toJson(await convert(job, limits, progress));
+      return toJson(await convert(job, limits, progress, threads));
     });
   },
 };

@@ -6,7 +6,8 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { sqlLiteral } from "../../core/duckdb.ts";
 import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
 import { convertCsv, type ConvertLimits } from "../../plugins/ingest-csv/convert.ts";
-import { type CsvOptions, STANDARD_OPTIONS } from "../../plugins/ingest-csv/options.ts";
+import type { CsvOptions } from "../../plugins/ingest-csv/options.ts";
+import { RangeThreads } from "../../plugins/ingest-csv/range-threads.ts";
 
 export interface ReadBack extends CodecOutput {
   /** Every cell as the engine prints it. */
@@ -33,6 +34,30 @@ export const LIMITS: ConvertLimits = {
   name_limit_bytes: 1024,
 };
 
+const threads = new RangeThreads(2);
+
+/** As a request gives them. */
+function rawOptions(options: Partial<CsvOptions>): Record<string, string> {
+  const { delimiter, quote, escape, header, encoding, null_texts, types, formats, on_error } =
+    options;
+  const raw = {
+    delimiter,
+    quote,
+    escape,
+    header: header?.toString(),
+    encoding,
+    null: null_texts?.join(","),
+    types:
+      types && JSON.stringify(Object.fromEntries([...types].map(([key, { name }]) => [key, name]))),
+    date_format: formats?.date?.text,
+    timestamp_format: formats?.timestamp?.text,
+    on_error: on_error === "reject" ? on_error : undefined,
+  };
+  return Object.fromEntries(
+    Object.entries(raw).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  );
+}
+
 /** Converts a file in this process and reads the Parquet back with an engine of its own. */
 export async function convertBytes(
   bytes: Uint8Array | string,
@@ -54,11 +79,12 @@ export async function convertBytes(
         output_path,
         rejects_path,
         work_path: folder,
-        options: { ...STANDARD_OPTIONS, ...options },
+        options: rawOptions(options),
         schema,
         dry_run,
       },
       { ...LIMITS, ...limits },
+      threads,
     );
     if (converted.sha256 === "") {
       expect(await Bun.file(output_path).exists()).toBe(false);

@@ -1,9 +1,6 @@
-import {
-  type BadRecord,
-  CsvScanner,
-  type Scan,
-  type ScanOptions,
-} from "../../plugins/ingest-csv/kernel/scanner.ts";
+import type { ColumnGroup } from "../../plugins/ingest-csv/kernel/column-group.ts";
+import { CsvKernel } from "../../plugins/ingest-csv/kernel/csv-kernel.ts";
+import type { BadRecord, Scan, ScanOptions } from "../../plugins/ingest-csv/kernel/scanner.ts";
 
 /** A bad record with its bytes as text. */
 export interface BadText extends Omit<BadRecord, "bytes" | "field_bytes"> {
@@ -14,12 +11,14 @@ export interface BadText extends Omit<BadRecord, "bytes" | "field_bytes"> {
 export interface Scanned {
   readonly scan: Scan;
   readonly bad: readonly BadText[];
-  readonly plain: string;
+  /** The good rows as text. */
+  readonly rows: readonly (readonly (string | null)[])[];
 }
 
-/** Scans a text given in pieces of these sizes, over and over. */
-const ROOM_BYTES = 1 << 30;
+/** Small, so that rows fall into many groups. */
+const GROUP_ROWS = 7;
 
+/** Scans a text given in pieces of these sizes, over and over. */
 export async function scanText(
   text: string,
   column_count: number,
@@ -27,8 +26,9 @@ export async function scanText(
   pieces: readonly number[] = [65_536],
 ): Promise<Scanned> {
   const bad: BadText[] = [];
-  const plain: string[] = [];
-  const scanner = await CsvScanner.open({
+  const rows: (string | null)[][] = [];
+  const kernel = await CsvKernel.open();
+  const scanner = kernel.scan({
     delimiter: ",",
     quote: '"',
     escape: '"',
@@ -46,10 +46,14 @@ export async function scanText(
         record: Buffer.from(bytes).toString(),
         cell: Buffer.from(field_bytes).toString(),
       }),
-    plain: {
-      room: () => ({ bytes: ROOM_BYTES, fresh: true }),
-      write: (rows) => plain.push(Buffer.from(rows).toString()),
-      next: () => {},
+    output: {
+      columns: Array.from({ length: column_count }, (_, source) => ({
+        source,
+        type: "utf8" as const,
+        scale: 0,
+      })),
+      group_rows_max: GROUP_ROWS,
+      onGroup: (group) => rows.push(...textRows(group)),
     },
     ...options,
   });
@@ -61,7 +65,21 @@ export async function scanText(
     scanner.advance(length);
     at += length;
   }
-  return { scan: scanner.finish(), bad, plain: plain.join("") };
+  return { scan: scanner.finish(), bad, rows };
+}
+
+function textRows({ row_count, columns }: ColumnGroup): (string | null)[][] {
+  return Array.from({ length: row_count }, (_, row) =>
+    columns.map(({ validity, offsets, values }) => {
+      if (((validity[row >> 3] ?? 0) & (1 << (row & 7))) === 0) return null;
+      const at = Buffer.from(offsets ?? []);
+      return Buffer.from(values).toString(
+        "utf8",
+        at.readInt32LE(4 * row),
+        at.readInt32LE(4 * row + 4),
+      );
+    }),
+  );
 }
 
 /** The slow and obvious way: records of [cell, was quoted, is malformed], and whether a quote stayed open. */

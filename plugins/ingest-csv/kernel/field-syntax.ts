@@ -22,3 +22,7 @@ export function textOf(field: string, { quote, escape }: FieldSyntax): string {
   }
   return text;
 }
+
+/** The code of an ASCII character; 0 for none. */
+export const codeOf = (character: string): number =>
+  character === "" ? 0 : character.charCodeAt(0);

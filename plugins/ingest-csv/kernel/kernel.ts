@@ -12,26 +12,38 @@ export interface Kernel {
     capacity_bytes: number,
     null_bytes: number,
     scales: bigint,
-    with_output: boolean,
   ): number;
-  /** Makes room for longer inputs; keeps what stands in the input and the columns. */
-  enlarge(capacity_bytes: number, with_output: boolean): number;
+  /** Makes room for longer inputs; the first bytes held in the input stay. */
+  enlarge(capacity_bytes: number, held_bytes: number): number;
   /** `accepted`: kinds of cells that need not be asked of the host; with text, none is. */
   giveType(column: number, accepted: number): void;
   indexRecords(length: number, final: boolean): number;
   judgeRecords(base_offset: number, line: number): void;
-  emitRecords(from_record: number, budget_bytes: number, fresh: boolean): number;
+  /** Behind `begin`: what the rows become, in groups of so many. */
+  beginColumns(count: number, group_rows_max: number): number;
+  /** `type` is a code of `column-group.ts`; `ask`: when the host reads a value. */
+  giveColumn(index: number, source: number, type: number, scale: number, ask: number): number;
+  startGroup(): void;
+  encodeRecords(from_record: number): number;
+  looksRepeated(column: number): number;
+  skipTo(from: number, to: number): void;
+  cutAfter(from: number, to: number, final: boolean): number;
   endBlanks(): void;
   fieldStart(field: number): number;
   fieldEnd(field: number): number;
   readonly input: WebAssembly.Global;
   /** Room for the null texts, each behind its length in one byte. */
   readonly nulls: WebAssembly.Global;
-  readonly output: WebAssembly.Global;
   readonly columns: WebAssembly.Global;
   readonly COLUMN_BYTES: WebAssembly.Global;
+  /** The columns of the present group. */
+  readonly outs: WebAssembly.Global;
+  readonly OUT_BYTES: WebAssembly.Global;
+  readonly group_rows: WebAssembly.Global;
+  readonly encoded_records: WebAssembly.Global;
+  readonly misfits: WebAssembly.Global;
+  readonly cut_at: WebAssembly.Global;
   readonly record_count: WebAssembly.Global;
-  readonly emitted_records: WebAssembly.Global;
   readonly line_count: WebAssembly.Global;
   readonly row_count: WebAssembly.Global;
   readonly bad_count: WebAssembly.Global;
@@ -43,8 +55,10 @@ export interface Kernel {
   readonly unclosed: WebAssembly.Global;
 }
 
-/** What the kernel asks of its host, see `assembly/judge.ts` and `assembly/classify.ts`. */
+/** What the kernel asks of its host: `assembly/judge.ts`, `classify.ts`, `values.ts`, `encode.ts`. */
 export interface KernelHost {
+  double(start: number, length: number): number;
+  value(column: number, start: number, length: number, to: number): boolean;
   printsBack(start: number, length: number): boolean;
   fits(column: number, start: number, length: number): boolean;
   badRecord(
@@ -66,7 +80,13 @@ const FUNCTIONS = [
   "giveType",
   "indexRecords",
   "judgeRecords",
-  "emitRecords",
+  "beginColumns",
+  "giveColumn",
+  "startGroup",
+  "encodeRecords",
+  "looksRepeated",
+  "skipTo",
+  "cutAfter",
   "endBlanks",
   "fieldStart",
   "fieldEnd",
@@ -89,3 +109,6 @@ function isKernel(exports: unknown): exports is Kernel {
   const names = new Map<string, unknown>(Object.entries(exports));
   return FUNCTIONS.every((name) => typeof names.get(name) === "function");
 }
+
+/** The value of one of the kernel's counters and addresses. */
+export const numberOf = (global: WebAssembly.Global): number => Number(global.value);

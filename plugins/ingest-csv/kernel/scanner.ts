@@ -1,7 +1,6 @@
-import { LakehouseError } from "../../../core/error.ts";
-import { printsBack } from "./exact-double.ts";
-import { type FieldSyntax, textOf } from "./field-syntax.ts";
-import { type Kernel, openKernel } from "./kernel.ts";
+import { type ColumnOutput, ColumnGroups } from "./column-group.ts";
+import { codeOf, type FieldSyntax } from "./field-syntax.ts";
+import { type Kernel, numberOf } from "./kernel.ts";
 import { type Kind, kinds } from "./kinds.ts";
 
 /** The test of the cells of a column whose type the user gave. */
@@ -28,31 +27,18 @@ export interface ScanOptions extends FieldSyntax {
   readonly scales: readonly number[];
   /** Called for each record that is no row, in the order of the file. */
   readonly onBadRecord: (record: BadRecord) => void;
-  /** Receives the good rows in plain form. */
-  readonly plain?: PlainSink;
+  /** What the good rows become; without it they are judged alone. */
+  readonly output?: ColumnOutput | undefined;
 }
 
-/**
- * Takes rows in the one form that leaves a reader nothing to decide: the file's delimiter, LF, and
- * quotes only around whole cells. Where it is cut depends on the rows alone.
- */
-export interface PlainSink {
-  /** Bytes that still fit into the present piece, and whether it holds none yet. */
-  room(): { readonly bytes: number; readonly fresh: boolean };
-  /** Whole rows; the bytes are valid during the call. */
-  write(rows: Uint8Array): void;
-  /** The next row has no room: begin another piece. */
-  next(): void;
-}
-
-const REASONS = [
+export const BAD_REASONS = [
   "field_count",
   "text_behind_quote",
   "does_not_fit",
   "unclosed_quote",
   "unknown_escape",
 ] as const;
-export type BadReason = (typeof REASONS)[number];
+export type BadReason = (typeof BAD_REASONS)[number];
 
 export interface BadRecord {
   readonly reason: BadReason;
@@ -108,8 +94,17 @@ export interface Scan {
   readonly longest_record_bytes: number;
 }
 
-/** The delimiter and the line feed that a row may get. */
-const CALL_SLACK_BYTES = 16;
+/** A record has more bytes than the limit, or, without one, more fields than can be told apart. */
+export class RecordTooLong extends Error {
+  readonly line: number;
+  readonly limit_bytes: number | undefined;
+
+  constructor(line: number, limit_bytes: number | undefined) {
+    super("a record is too long");
+    this.line = line;
+    this.limit_bytes = limit_bytes;
+  }
+}
 
 /** `FIRST_AT` and `FIRST_BYTES` of the kernel's column, see `assembly/memory.ts`. */
 const FIRST_AT = 48;
@@ -118,7 +113,7 @@ const FIRST_BYTES = 32;
 const RECORD_BYTES_MAX = 1 << 26;
 
 /**
- * Judges a CSV file as its bytes arrive: `space` gives room for bytes, `advance` says how many were
+ * Judges a CSV file as its bytes arrive, and may turn its rows into columns: `space` gives room for bytes, `advance` says how many were
  * written there, `finish` ends the file. It sees every byte once, at the speed of reading it.
  */
 export class CsvScanner {
@@ -128,43 +123,9 @@ export class CsvScanner {
   #held_bytes = 0;
   #offset: number;
   #line: number;
+  #groups: ColumnGroups | undefined;
 
-  static async open(options: ScanOptions): Promise<CsvScanner> {
-    let scanner: CsvScanner | undefined;
-    let memory = Buffer.alloc(0);
-    const held = (): Buffer => {
-      if (scanner === undefined) throw new Error("the kernel called before it began");
-      const { buffer } = scanner.#kernel.memory;
-      // Growing the memory replaces its buffer.
-      if (memory.buffer !== buffer) memory = Buffer.from(buffer);
-      return memory;
-    };
-    const view = (start: number, length: number): Buffer => held().subarray(start, start + length);
-    const text = (start: number, length: number, encoding: "latin1" | "utf8"): string =>
-      held().toString(encoding, start, start + length);
-    const kernel = await openKernel({
-      // Asked for every long number; numbers are ASCII, and Latin-1 is read three times faster.
-      printsBack: (start, length) => printsBack(text(start, length, "latin1")),
-      fits: (column, start, length) =>
-        options.given.get(column)?.fits(textOf(text(start, length, "utf8"), options)) ?? true,
-      badRecord: (reason, row, line, start, length, field_count, field, at, field_length) => {
-        const input = scanner === undefined ? 0 : numberOf(scanner.#kernel.input);
-        options.onBadRecord({
-          reason: REASONS[reason - 1] ?? "field_count",
-          row,
-          line,
-          field_count,
-          field,
-          bytes: view(input + start, length),
-          field_bytes: view(input + at, field_length),
-        });
-      },
-    });
-    scanner = new CsvScanner(kernel, options);
-    return scanner;
-  }
-
-  private constructor(kernel: Kernel, options: ScanOptions) {
+  constructor(kernel: Kernel, options: ScanOptions) {
     this.#kernel = kernel;
     this.#options = options;
     this.#capacity_bytes = options.capacity_bytes;
@@ -182,11 +143,11 @@ export class CsvScanner {
       options.capacity_bytes,
       nulls.length,
       options.scales.reduce((bits, scale) => bits | (1n << BigInt(scale)), 0n),
-      options.plain !== undefined,
     );
-    if (begun === 0) throw new RangeError("no memory for the CSV kernel");
+    if (begun === 0) throw noMemory();
     new Uint8Array(kernel.memory.buffer, numberOf(kernel.nulls), nulls.length).set(nulls);
     for (const [column, { accepted }] of options.given) kernel.giveType(column, accepted);
+    if (options.output !== undefined) this.#groups = new ColumnGroups(kernel, options.output);
   }
 
   /** Where the next bytes of the file go; valid until the next call. Never empty. */
@@ -200,38 +161,30 @@ export class CsvScanner {
     );
   }
 
-  /** So many bytes were written into `space()`. Throws `limit_exceeded` for a record that is too long. */
+  /** So many bytes were written into `space()`. Throws `RecordTooLong`. */
   advance(written_bytes: number): void {
     this.#held_bytes += written_bytes;
     this.#pass(false);
     if (this.#held_bytes < this.#capacity_bytes) return;
     const wanted_bytes = this.#capacity_bytes * 2;
-    const { plain } = this.#options;
     const record_limit_bytes = Math.min(this.#options.record_limit_bytes, RECORD_BYTES_MAX);
     if (
       this.#capacity_bytes >= record_limit_bytes ||
-      this.#kernel.enlarge(wanted_bytes, plain !== undefined) === 0
+      this.#kernel.enlarge(wanted_bytes, this.#held_bytes) === 0
     ) {
-      throw new LakehouseError(
-        "limit_exceeded",
-        `The record that begins in line ${this.#line} is longer than ${record_limit_bytes} bytes.`,
-        {
-          hint: "Look for a quote that is never closed, or raise cell_bytes under [limits].",
-          extra: { line: this.#line, limit_bytes: record_limit_bytes },
-        },
-      );
+      throw new RecordTooLong(this.#line, record_limit_bytes);
     }
     this.#capacity_bytes = wanted_bytes;
   }
 
-  /** Of the records so far. */
-  get longest_record_bytes(): number {
-    return numberOf(this.#kernel.longest_record);
+  /** Cells so far that had no value in the type of their output column. */
+  get misfit_count(): number {
+    return numberOf(this.#kernel.misfits);
   }
 
-  /** Of the rows so far. */
-  get row_count(): number {
-    return numberOf(this.#kernel.row_count);
+  /** The rest is judged alone. */
+  stopWriting(): void {
+    this.#groups = undefined;
   }
 
   /** The facts of the rows so far. */
@@ -241,17 +194,9 @@ export class CsvScanner {
 
   finish(): Scan {
     this.#pass(true);
-    if (this.#held_bytes > 0) {
-      throw new LakehouseError(
-        "limit_exceeded",
-        `The record that begins in line ${this.#line} has too many fields.`,
-        {
-          hint: "Name the delimiter with delimiter=, or look for line ends that are missing.",
-          extra: { line: this.#line },
-        },
-      );
-    }
+    if (this.#held_bytes > 0) throw new RecordTooLong(this.#line, undefined);
     this.#kernel.endBlanks();
+    this.#groups?.finish();
     const ends = numberOf(this.#kernel.line_ends);
     const named = [
       ["lf", 1],
@@ -278,7 +223,7 @@ export class CsvScanner {
     for (;;) {
       const used_bytes = kernel.indexRecords(this.#held_bytes, final);
       kernel.judgeRecords(this.#offset, this.#line);
-      if (this.#options.plain !== undefined) this.#emit(this.#options.plain);
+      this.#groups?.encode();
       new Uint8Array(kernel.memory.buffer).copyWithin(
         input,
         input + used_bytes,
@@ -288,22 +233,6 @@ export class CsvScanner {
       this.#offset += used_bytes;
       this.#line += numberOf(kernel.line_count);
       if (used_bytes === 0 || this.#held_bytes === 0) return;
-    }
-  }
-
-  #emit(plain: PlainSink): void {
-    const kernel = this.#kernel;
-    const count = numberOf(kernel.record_count);
-    // A row is never longer than the input: a call for so much always makes progress.
-    const call_bytes = this.#capacity_bytes + CALL_SLACK_BYTES;
-    for (let record = 0; record < count;) {
-      const { bytes, fresh } = plain.room();
-      const length = kernel.emitRecords(record, Math.min(bytes, call_bytes), fresh);
-      if (length > 0) {
-        plain.write(new Uint8Array(kernel.memory.buffer, numberOf(kernel.output), length));
-      }
-      record = numberOf(kernel.emitted_records);
-      if (record < count && bytes <= call_bytes) plain.next();
     }
   }
 
@@ -339,8 +268,4 @@ const kindNames: readonly Kind[] = Object.keys(kinds).filter((name): name is Kin
   Object.hasOwn(kinds, name),
 );
 
-function numberOf(global: WebAssembly.Global): number {
-  return Number(global.value);
-}
-
-const codeOf = (character: string): number => (character === "" ? 0 : character.charCodeAt(0));
+const noMemory = (): RangeError => new RangeError("no memory for the CSV kernel");

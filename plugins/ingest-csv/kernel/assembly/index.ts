@@ -1,5 +1,15 @@
 /** What the kernel offers its host, `plugins/ingest-csv/kernel/scanner.ts`. */
-import { clearEmit, emitRecords, emitted_records } from "./emit";
+import { clearCuts, cut_at, cutAfter, skipTo } from "./cuts";
+import { clearEncoder, encoded_records, encodeRecords, misfits } from "./encode";
+import {
+  beginColumns,
+  clearGroup,
+  giveColumn,
+  group_rows,
+  OUT_BYTES,
+  outs,
+  startGroup,
+} from "./group";
 import {
   bad_count,
   blank_count,
@@ -18,7 +28,6 @@ import {
   input,
   layOut,
   nulls,
-  output,
 } from "./memory";
 import {
   bare_quotes,
@@ -32,6 +41,7 @@ import {
   record_count,
   unclosed,
 } from "./records";
+import { looksRepeated } from "./repeats";
 
 /**
  * Starts a file. `quote` and `escape` are 0 for none; bit s of `scales` is set if a decimal may have
@@ -45,12 +55,13 @@ export function begin(
   capacity: u32,
   null_bytes: u32,
   scales: u64,
-  with_output: bool,
 ): bool {
-  if (!layOut(delimiter, quote, escape, column_count, capacity, null_bytes, with_output)) return false;
+  if (!layOut(delimiter, quote, escape, column_count, capacity, null_bytes)) return false;
   clearColumns();
   clearRecords();
-  clearEmit();
+  clearGroup();
+  clearEncoder();
+  clearCuts();
   clearJudge(scales);
   return true;
 }
@@ -58,27 +69,37 @@ export function begin(
 export {
   bad_count,
   bare_quotes,
+  beginColumns,
   blank_count,
   COLUMN_BYTES,
   columns,
-  emitRecords,
-  emitted_records,
+  cut_at,
+  cutAfter,
+  encoded_records,
+  encodeRecords,
   endBlanks,
   enlarge,
   escaped_count,
   fieldEnd,
   fieldStart,
+  giveColumn,
   giveType,
+  group_rows,
   indexRecords,
   input,
   judgeRecords,
   line_count,
   line_ends,
   longest_record,
+  looksRepeated,
+  misfits,
   nulls,
-  output,
+  OUT_BYTES,
+  outs,
   record_count,
   row_count,
+  skipTo,
+  startGroup,
   unclosed,
 };
 

@@ -54,7 +54,7 @@ export const FIRST_AT: usize = 48;
 export const FIRST_BYTES: usize = 32;
 export const COLUMN_BYTES: usize = FIRST_AT + 13 * FIRST_BYTES;
 
-/** Bytes that a 16-byte load may read past the end of the input. */
+/** Bytes that a 16-byte load may read past the end of the input, or a 16-byte store may write. */
 const SLACK_BYTES: u32 = 64;
 
 export let delimiter: u8 = 44;
@@ -76,7 +76,18 @@ export let columns: usize = 0;
 /** The texts that stand for null, each behind its length in one byte; the host writes them here. */
 export let nulls: usize = 0;
 export let null_bytes: u32 = 0;
-export let output: usize = 0;
+/** Memory from here on is free. Nothing is given back before the next file. */
+let free: usize = 0;
+
+/** Room for so many bytes, and a little more; 0 if it cannot be had. Its content is undefined. */
+export function allocate(bytes: usize): usize {
+  const at = free;
+  const end = (at + bytes + SLACK_BYTES + 63) & ~63;
+  const pages = <i32>((end + 65535) >>> 16) - memory.size();
+  if (end < at || (pages > 0 && memory.grow(pages) < 0)) return 0;
+  free = end;
+  return at;
+}
 
 /** Lays out the memory of a file. False if it cannot be had. */
 export function layOut(
@@ -86,37 +97,32 @@ export function layOut(
   count: u32,
   capacity: u32,
   null_texts_bytes: u32,
-  with_output: bool,
 ): bool {
   delimiter = delimiter_byte;
   quote = quote_byte;
   escape = escape_byte;
   column_count = count;
-  columns = (__heap_base + 63) & ~63;
-  nulls = columns + <usize>count * COLUMN_BYTES;
   null_bytes = null_texts_bytes;
-  input = (nulls + null_bytes + 63) & ~63;
-  return enlarge(capacity, with_output);
+  free = (__heap_base + 63) & ~63;
+  columns = allocate(<usize>count * COLUMN_BYTES);
+  nulls = allocate(null_bytes);
+  input = 0;
+  return columns && nulls && enlarge(capacity, 0);
 }
 
-/** Makes room for inputs of `capacity` bytes; what stands in the input and the columns stays. */
-export function enlarge(capacity: u32, with_output: bool): bool {
+/** Makes room for inputs of `capacity` bytes; the first `held` bytes of the input stay. */
+export function enlarge(capacity: u32, held: u32): bool {
   // Two more fields than the widest record of the usual sizes; a pass ends early when they are used.
   field_capacity = max<u32>(capacity / 4, 1 << 16);
-  let at: usize = input + capacity + SLACK_BYTES;
-  starts = at;
-  at += <usize>field_capacity * 4;
-  ends = at;
-  at += <usize>field_capacity * 4;
-  records = at;
-  at += <usize>field_capacity * 8;
-  verdicts = at;
-  at += field_capacity;
-  output = at;
-  // A bare quote is doubled and its field gets two more; empty rows may come from inputs before.
-  if (with_output) at += <usize>capacity * 4 + SLACK_BYTES;
-  const pages = <i32>((at + 65535) >>> 16) - memory.size();
-  return pages <= 0 || memory.grow(pages) >= 0;
+  const larger = allocate(capacity);
+  starts = allocate(<usize>field_capacity * 4);
+  ends = allocate(<usize>field_capacity * 4);
+  records = allocate(<usize>field_capacity * 8);
+  verdicts = allocate(field_capacity);
+  if (!larger || !starts || !ends || !records || !verdicts) return false;
+  if (held) memory.copy(larger, input, held);
+  input = larger;
+  return true;
 }
 
 export function clearColumns(): void {

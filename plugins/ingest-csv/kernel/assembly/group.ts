@@ -1,0 +1,115 @@
+/** The group of rows that is being written: its columns, and the memory they have. */
+import { allocate } from "./memory";
+
+/** What a column of the result is: codes of types, as in `column-group.ts`. */
+export const TEXT: u32 = 0;
+export const INT64: u32 = 1;
+export const FLOAT64: u32 = 2;
+export const BOOLEAN: u32 = 3;
+export const DATE32: u32 = 4;
+export const TIMESTAMP_US: u32 = 5;
+export const TIMESTAMP_US_UTC: u32 = 6;
+export const DECIMAL128: u32 = 7;
+
+/**
+ * A column of the result, u32 each: its field in a record, type, scale, when the host is asked; then
+ * where its bits, its values (or text) and its offsets are; bytes of text, room for it; nulls.
+ */
+export const SOURCE_AT: usize = 0;
+export const TYPE_AT: usize = 4;
+export const SCALE_AT: usize = 8;
+export const ASK_AT: usize = 12;
+export const BITS_AT: usize = 16;
+export const VALUES_AT: usize = 20;
+export const OFFSETS_AT: usize = 24;
+export const TEXT_BYTES_AT: usize = 28;
+export const TEXT_ROOM_AT: usize = 32;
+export const NULLS_AT: usize = 36;
+export const OUT_BYTES: usize = 40;
+
+const TEXT_ROOM_BYTES: u32 = 64 * 1024;
+
+export let outs: usize = 0;
+export let out_count: u32 = 0;
+/** Rows that a group may have, and has. */
+export let rows_max: u32 = 0;
+export let group_rows: u32 = 0;
+/** Per row of a call of `encodeRecords`: its first field. */
+export let rows: usize = 0;
+/** A value that is not yet where it goes. */
+export let value: usize = 0;
+
+export function clearGroup(): void {
+  outs = 0;
+  out_count = 0;
+  group_rows = 0;
+}
+
+@inline
+export function outAt(index: u32): usize {
+  return outs + <usize>index * OUT_BYTES;
+}
+
+export function addRows(count: u32): void {
+  group_rows += count;
+}
+
+/** Behind `begin`: rows are to be written as so many columns, and in groups of so many rows. */
+export function beginColumns(count: u32, group_rows_max: u32): bool {
+  out_count = count;
+  rows_max = group_rows_max;
+  outs = allocate(<usize>count * OUT_BYTES);
+  rows = allocate(<usize>rows_max * 4);
+  value = allocate(16);
+  if (outs) memory.fill(outs, 0, <usize>count * OUT_BYTES);
+  return outs && rows && value;
+}
+
+/** One column of the result. False if the memory cannot be had. */
+export function giveColumn(index: u32, source: u32, type: u32, scale: u32, ask: u32): bool {
+  const out = outAt(index);
+  store<u32>(out, source, SOURCE_AT);
+  store<u32>(out, type, TYPE_AT);
+  store<u32>(out, scale, SCALE_AT);
+  store<u32>(out, ask, ASK_AT);
+  const bits = allocate(bitsBytes());
+  const values = allocate(valuesBytes(type));
+  store<u32>(out, <u32>bits, BITS_AT);
+  store<u32>(out, <u32>values, VALUES_AT);
+  if (type == TEXT) {
+    const offsets = allocate((<usize>rows_max + 1) * 4);
+    store<u32>(out, <u32>offsets, OFFSETS_AT);
+    store<u32>(out, TEXT_ROOM_BYTES, TEXT_ROOM_AT);
+    if (!offsets) return false;
+    store<u32>(offsets, 0);
+  }
+  return bits && values;
+}
+
+@inline
+function bitsBytes(): usize {
+  return (<usize>rows_max + 7) / 8;
+}
+
+function valuesBytes(type: u32): usize {
+  if (type == TEXT) return TEXT_ROOM_BYTES;
+  return type == BOOLEAN ? bitsBytes() : <usize>rows_max * width(type);
+}
+
+@inline
+export function width(type: u32): u32 {
+  return type == DECIMAL128 ? 16 : type == DATE32 ? 4 : 8;
+}
+
+/** Begins an empty group. */
+export function startGroup(): void {
+  group_rows = 0;
+  for (let index: u32 = 0; index < out_count; index++) {
+    const out = outAt(index);
+    memory.fill(load<u32>(out, BITS_AT), 0, bitsBytes());
+    if (load<u32>(out, TYPE_AT) == BOOLEAN) memory.fill(load<u32>(out, VALUES_AT), 0, bitsBytes());
+    store<u32>(out, 0, TEXT_BYTES_AT);
+    store<u32>(out, 0, NULLS_AT);
+  }
+}
+

@@ -1,0 +1,165 @@
+import { type Kernel, numberOf } from "./kernel.ts";
+
+/** The types of columns that the kernel writes, by their codes in `assembly/encode.ts`. */
+export const OUTPUT_TYPES = [
+  "utf8",
+  "int64",
+  "float64",
+  "bool",
+  "date32",
+  "timestamp",
+  "timestamp_utc",
+  "decimal128",
+] as const;
+export type OutputType = (typeof OUTPUT_TYPES)[number];
+
+/**
+ * A value as Arrow has it: whole numbers, days, microseconds and unscaled decimals as bigint.
+ * Undefined if the cell has none in its column's type.
+ */
+export type CellValue = bigint | number | boolean | undefined;
+
+export interface OutputColumn {
+  /** Its field in a record, from 0. */
+  readonly source: number;
+  readonly type: OutputType;
+  /** Of a decimal, else 0. */
+  readonly scale: number;
+  /** Reads cells that are in none of the forms the kernel knows, or, with `always`, all of them. */
+  readonly read?:
+    | { readonly always: boolean; readonly value: (cell: string) => CellValue }
+    | undefined;
+}
+
+/** What rows are to become. */
+export interface ColumnOutput {
+  readonly columns: readonly OutputColumn[];
+  readonly group_rows_max: number;
+  readonly onGroup: (group: ColumnGroup) => void;
+}
+
+/** Rows as columns in Arrow's layout. The views are valid during the call that they are given to. */
+export interface ColumnGroup {
+  readonly row_count: number;
+  readonly columns: readonly GroupColumn[];
+}
+
+export interface GroupColumn {
+  readonly null_count: number;
+  /** A bit per row: it has a value. */
+  readonly validity: Uint8Array;
+  /** Of text, its bytes. */
+  readonly values: Uint8Array;
+  /** Of text, where each begins, int32, and where the last one ends. */
+  readonly offsets: Uint8Array | undefined;
+  /** A dictionary would pay. */
+  readonly repeats: boolean;
+}
+
+const NEVER = 0;
+const IF_UNKNOWN = 1;
+const ALWAYS = 2;
+
+/** `BITS_AT` and what is behind it, in `assembly/encode.ts`. */
+const BITS_AT = 16;
+const VALUES_AT = 20;
+const OFFSETS_AT = 24;
+const TEXT_BYTES_AT = 28;
+const NULLS_AT = 36;
+
+/** Turns the records of one scan into groups of rows. */
+export class ColumnGroups {
+  readonly #kernel: Kernel;
+  readonly #output: ColumnOutput;
+
+  constructor(kernel: Kernel, output: ColumnOutput) {
+    this.#kernel = kernel;
+    this.#output = output;
+    const { columns, group_rows_max } = output;
+    let has_room = kernel.beginColumns(columns.length, group_rows_max) !== 0;
+    for (const [index, { source, type, scale, read }] of columns.entries()) {
+      const ask = read === undefined ? NEVER : read.always ? ALWAYS : IF_UNKNOWN;
+      const code = OUTPUT_TYPES.indexOf(type);
+      has_room &&= kernel.giveColumn(index, source, code, scale, ask) !== 0;
+    }
+    if (!has_room) throw noMemory();
+    kernel.startGroup();
+  }
+
+  /** Takes the rows of the records that were judged last. */
+  encode(): void {
+    const kernel = this.#kernel;
+    const count = numberOf(kernel.record_count);
+    for (let record = 0; record < count; record = numberOf(kernel.encoded_records)) {
+      if (kernel.encodeRecords(record) === 0) throw noMemory();
+      if (numberOf(kernel.group_rows) === this.#output.group_rows_max) this.#handOver();
+    }
+  }
+
+  /** No more rows. */
+  finish(): void {
+    if (numberOf(this.#kernel.group_rows) > 0) this.#handOver();
+  }
+
+  #handOver(): void {
+    const row_count = numberOf(this.#kernel.group_rows);
+    const columns = this.#output.columns.map(({ type }, index) =>
+      this.#column(type, index, row_count),
+    );
+    this.#output.onGroup({ row_count, columns });
+    this.#kernel.startGroup();
+  }
+
+  #column(type: OutputType, index: number, row_count: number): GroupColumn {
+    const { memory, outs, OUT_BYTES } = this.#kernel;
+    const size = numberOf(OUT_BYTES);
+    const out = new DataView(memory.buffer, numberOf(outs) + index * size, size);
+    const view = (at: number, length: number): Uint8Array =>
+      new Uint8Array(memory.buffer, out.getUint32(at, true), length);
+    const bits_bytes = Math.ceil(row_count / 8);
+    const is_text = type === "utf8";
+    const values_bytes = is_text
+      ? out.getUint32(TEXT_BYTES_AT, true)
+      : type === "bool"
+        ? bits_bytes
+        : row_count * valueBytes(type);
+    return {
+      null_count: out.getUint32(NULLS_AT, true),
+      validity: view(BITS_AT, bits_bytes),
+      values: view(VALUES_AT, values_bytes),
+      offsets: is_text ? view(OFFSETS_AT, (row_count + 1) * 4) : undefined,
+      repeats: this.#kernel.looksRepeated(index) !== 0,
+    };
+  }
+}
+
+function valueBytes(type: OutputType): number {
+  if (type === "decimal128") return 16;
+  return type === "date32" ? 4 : 8;
+}
+
+/** Writes a value where the kernel wants it; false if it is none of the column's type. */
+export function writeValue(
+  { type }: OutputColumn,
+  value: CellValue,
+  memory: Buffer,
+  to: number,
+): boolean {
+  if (typeof value === "bigint") return writeWhole(type, value, memory, to);
+  if (typeof value === "boolean") {
+    memory.writeUInt8(value ? 1 : 0, to);
+    return type === "bool";
+  }
+  if (value === undefined) return false;
+  memory.writeDoubleLE(value, to);
+  return type === "float64";
+}
+
+function writeWhole(type: OutputType, value: bigint, memory: Buffer, to: number): boolean {
+  if (type === "date32") memory.writeInt32LE(Number(value), to);
+  else memory.writeBigInt64LE(BigInt.asIntN(64, value), to);
+  if (type === "decimal128") memory.writeBigInt64LE(BigInt.asIntN(64, value >> 64n), to + 8);
+  return type !== "utf8" && type !== "float64" && type !== "bool";
+}
+
+const noMemory = (): RangeError => new RangeError("no memory for the columns");

@@ -1,0 +1,110 @@
+import { parquetWasmModule, loadParquetWasm } from "../../core/parquet-wasm.ts";
+import { type RangeJob, RangeConverter, type RangeResult } from "./range-convert.ts";
+import type { ThreadReply, ThreadRequest } from "./thread.ts";
+
+/** A compiled binary keeps its entry points by their path from the root of the repository. */
+const PROGRAM = /\$bunfs|~BUN/.test(import.meta.url)
+  ? "./plugins/ingest-csv/thread.ts"
+  : new URL("./thread.ts", import.meta.url).href;
+
+/** Threads hold on to their memory; those that nobody needs are let go after so long. */
+const IDLE_MS = 10_000;
+
+/** The threads of one worker process, begun when they are needed. */
+export class RangeThreads {
+  readonly #size: number;
+  readonly #idle: RangeThread[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #count = 0;
+  #rest: Timer | undefined;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Converts a range in a thread that is free, or as soon as one is. */
+  async convert(job: RangeJob): Promise<RangeResult> {
+    const thread = await this.#take();
+    try {
+      return await thread.convert(job);
+    } finally {
+      this.#giveBack(thread);
+    }
+  }
+
+  /** Resolves when a range would begin at once. */
+  async free(): Promise<void> {
+    while (this.#idle.length === 0 && this.#count >= this.#size) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.push(resolve);
+      await promise;
+    }
+  }
+
+  async #take(): Promise<RangeThread> {
+    await this.free();
+    clearTimeout(this.#rest);
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    this.#count += 1;
+    return new RangeThread();
+  }
+
+  #giveBack(thread: RangeThread): void {
+    if (thread.has_failed) this.#count -= 1;
+    else this.#idle.push(thread);
+    this.#waiting.shift()?.();
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.#stopIdle(), IDLE_MS);
+    this.#rest.unref();
+  }
+
+  #stopIdle(): void {
+    for (const thread of this.#idle.splice(0)) {
+      this.#count -= 1;
+      thread.stop();
+    }
+  }
+}
+
+class RangeThread {
+  has_failed = false;
+  readonly #worker = new Worker(PROGRAM);
+  readonly #started = this.#start();
+  #asked: PromiseWithResolvers<RangeResult> | undefined;
+
+  async convert(job: RangeJob): Promise<RangeResult> {
+    await this.#started;
+    const asked = Promise.withResolvers<RangeResult>();
+    this.#asked = asked;
+    this.#post({ kind: "convert", job });
+    return asked.promise;
+  }
+
+  /** Nothing may be under way. */
+  stop(): void {
+    this.#worker.terminate();
+  }
+
+  async #start(): Promise<void> {
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReply>) => {
+      if (data.ok) this.#asked?.resolve(data.result);
+      else this.#asked?.reject(new Error(data.stack));
+    });
+    this.#worker.addEventListener("error", ({ message }) => {
+      this.has_failed = true;
+      this.#asked?.reject(new Error(`A thread failed: ${message}`));
+    });
+    this.#post({ kind: "start", parquet_wasm: await parquetWasmModule() });
+  }
+
+  #post(message: ThreadRequest): void {
+    this.#worker.postMessage(message, []);
+  }
+}
+
+/** In the caller's own thread: for a text that is one range, which no other thread can help with. */
+export async function convertHere(job: RangeJob): Promise<RangeResult> {
+  await loadParquetWasm();
+  return new RangeConverter().convert(job);
+}

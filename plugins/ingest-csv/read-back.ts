@@ -1,0 +1,69 @@
+import type { DuckDBInstance } from "@duckdb/node-api";
+import { sqlIdentifier, sqlLiteral } from "../../core/duckdb.ts";
+import type { WrittenColumn } from "./judged-schema.ts";
+import { expectedNulls, hold } from "./witness.ts";
+import type { ColumnFacts } from "./kernel/scanner.ts";
+
+/** What the engine finds in files that our own code wrote. */
+export interface ReadBack {
+  readonly row_count: number;
+  /** Per column. */
+  readonly values: readonly {
+    readonly value_count: number;
+    /** Of text, all of it. */
+    readonly text_bytes: number;
+  }[];
+}
+
+/** Reads every value of the files. */
+export async function readBack(
+  engine: DuckDBInstance,
+  columns: readonly WrittenColumn[],
+  paths: readonly string[],
+): Promise<ReadBack> {
+  if (paths.length === 0) return NOTHING(columns.length);
+  const sums = columns.flatMap(({ name, type }) => {
+    const column = sqlIdentifier(name);
+    const bytes = type === "utf8" ? `coalesce(sum(strlen(${column})), 0)` : "0";
+    return [`count(${column})`, bytes];
+  });
+  const connection = await engine.connect();
+  try {
+    const reader = await connection.runAndReadAll(
+      `SELECT count(*), ${sums.join(", ")}
+       FROM read_parquet([${paths.map(sqlLiteral).join(", ")}], hive_partitioning = false)`,
+    );
+    const [row_count = -1, ...found] = (reader.getRows()[0] ?? []).map(Number);
+    const values = columns.map((_, index) => ({
+      value_count: found[2 * index] ?? -1,
+      text_bytes: found[2 * index + 1] ?? -1,
+    }));
+    return { row_count, values };
+  } finally {
+    connection.closeSync();
+  }
+}
+
+const NOTHING = (width: number): ReadBack => ({
+  row_count: 0,
+  values: Array.from({ length: width }, () => ({ value_count: 0, text_bytes: 0 })),
+});
+
+/**
+ * Holds what the engine found against what the kernel counted while it judged: rows, values of every
+ * column and bytes of every text. Throws `EngineDisagrees`.
+ */
+export function checkReadBack(
+  counted: { readonly row_count: number; readonly columns: readonly ColumnFacts[] },
+  columns: readonly WrittenColumn[],
+  found: ReadBack,
+): void {
+  hold("rows", found.row_count, counted.row_count);
+  for (const [index, { id, type, source }] of columns.entries()) {
+    const { value_count, text_bytes } = found.values[index] ?? {};
+    const nulls = expectedNulls(type, source, counted);
+    hold(`values of column ${id}`, value_count, counted.row_count - nulls);
+    if (type === "utf8")
+      hold(`bytes of column ${id}`, text_bytes, counted.columns[source]?.text_bytes);
+  }
+}

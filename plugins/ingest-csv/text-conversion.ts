@@ -1,0 +1,191 @@
+import { join } from "node:path";
+import type { ArrivingFile } from "./arriving-file.ts";
+import { type BadRecords, SHOWN_MAX } from "./bad-records.ts";
+import type { ConversionProgress } from "./conversion-progress.ts";
+import type { CsvColumns } from "./csv-columns.ts";
+import type { JudgedSchema, WrittenColumn } from "./judged-schema.ts";
+import type { BadRecord, Scan } from "./kernel/scanner.ts";
+import {
+  type RangeJob,
+  type RangeOutput,
+  type RangeResult,
+  type RangeSettings,
+  sampleRange,
+} from "./range-convert.ts";
+import { convertHere, type RangeThreads } from "./range-threads.ts";
+import { recordTooLong } from "./record-too-long.ts";
+import { ScanSum } from "./scan-sum.ts";
+import type { TextFault } from "./text-check.ts";
+import { cutText, type TextRange } from "./text-cuts.ts";
+import { EngineDisagrees } from "./witness.ts";
+
+/** Of a text; what one thread holds in memory, and one row group of the result unless it is wide. */
+const RANGE_BYTES = 16 * 1024 * 1024;
+
+export interface TextConversionOptions {
+  readonly settings: Omit<RangeSettings, "bad_max">;
+  readonly file: ArrivingFile;
+  readonly threads: RangeThreads;
+  readonly columns: CsvColumns;
+  readonly bad: BadRecords;
+  /** Receives every record that is no row, in the order of the file. */
+  readonly rejects: { add(record: BadRecord): void } | undefined;
+  /** Where the rows are written; without it they are only judged. */
+  readonly folder: string | undefined;
+  readonly progress: ConversionProgress | undefined;
+}
+
+/** Told of each range whose rows are written, in order, as long as the plan stays as it began. */
+export type OnWritten = (paths: readonly string[], columns: readonly WrittenColumn[]) => void;
+
+interface Task {
+  readonly range: TextRange;
+  readonly columns: readonly WrittenColumn[] | undefined;
+  readonly result: Promise<RangeResult>;
+}
+
+/**
+ * Judges a text as it arrives, range by range in several threads, and writes each range as Parquet
+ * by what is known of the columns so far. At the end those are written again whose columns turned
+ * out otherwise: what is written depends on the text and the final plan alone.
+ */
+export class TextConversion {
+  readonly #options: TextConversionOptions;
+  readonly #settings: RangeSettings;
+  readonly #sum: ScanSum;
+  readonly #tasks: Task[] = [];
+  #judged: JudgedSchema | undefined;
+  #merged: Promise<void> = Promise.resolve();
+  #merged_count = 0;
+  #fault: TextFault | undefined;
+  /** Nothing that follows matters any more. */
+  #is_over = false;
+
+  constructor(options: TextConversionOptions) {
+    this.#options = options;
+    const { settings, columns, rejects } = options;
+    this.#settings = { ...settings, bad_max: rejects === undefined ? SHOWN_MAX : Infinity };
+    const { names, data_line } = settings.dialect;
+    const { scales } = columns;
+    this.#sum = new ScanSum({ column_count: names.length, first_line: data_line, scales });
+  }
+
+  get scan(): Scan {
+    return this.#sum.scan;
+  }
+
+  /** By all rows that were seen. */
+  judge(): JudgedSchema {
+    return this.#options.columns.judge(this.#sum.scan.columns);
+  }
+
+  /**
+   * Goes over the whole text. Gives back where it stops being text, if it does; throws
+   * `limit_exceeded` for a record that is too long.
+   */
+  async run(): Promise<TextFault | undefined> {
+    const { file, threads, settings } = this.#options;
+    try {
+      for await (const range of cutText(file, settings.dialect, {
+        range_bytes: RANGE_BYTES,
+        record_limit_bytes: settings.record_limit_bytes,
+      })) {
+        if (this.#is_over) break;
+        const is_alone = this.#tasks.length === 0 && range.end - range.start < RANGE_BYTES;
+        if (!is_alone) await threads.free();
+        await this.#begin(range, is_alone ? convertHere : (job) => threads.convert(job));
+      }
+      await this.#merged;
+    } finally {
+      await Promise.allSettled(this.#tasks.map(({ result }) => result));
+    }
+    return this.#fault;
+  }
+
+  /** The files of all rows, in order, written by the final plan. */
+  async finish(columns: readonly WrittenColumn[]): Promise<readonly (readonly string[])[]> {
+    const { threads } = this.#options;
+    return Promise.all(
+      this.#tasks.map(async (task, index) => {
+        const { paths } = await task.result;
+        if (paths !== undefined && task.columns !== undefined && samePlan(task.columns, columns))
+          return paths;
+        const job = this.#jobOf(task.range, `again-${index}`, columns);
+        const again = await threads.convert(job);
+        if (again.paths === undefined)
+          throw new EngineDisagrees("a cell has no value in the type that all cells fit");
+        return again.paths;
+      }),
+    );
+  }
+
+  async #begin(range: TextRange, convert: (job: RangeJob) => Promise<RangeResult>): Promise<void> {
+    const { folder, columns } = this.#options;
+    if (folder !== undefined)
+      this.#judged ??= columns.judge(await sampleRange({ ...range, settings: this.#settings }));
+    const plan = this.#judged?.written;
+    const result = convert(this.#jobOf(range, `rows-${this.#tasks.length}`, plan));
+    const task: Task = { range, columns: plan, result };
+    this.#tasks.push(task);
+    this.#merged = this.#merged.then(async () => this.#merge(task, await result));
+    // Awaited at the end of `run`, where it may have failed long before.
+    this.#merged.catch(() => {
+      this.#is_over = true;
+    });
+  }
+
+  #jobOf(
+    { start, end }: TextRange,
+    name: string,
+    columns: readonly WrittenColumn[] | undefined,
+  ): RangeJob {
+    const { folder } = this.#options;
+    const output: RangeOutput | undefined =
+      folder === undefined || columns === undefined
+        ? undefined
+        : { columns, path_prefix: join(folder, `${name}-`) };
+    return { settings: this.#settings, start, end, output };
+  }
+
+  /** Ranges are merged in their order, so that the earliest problem is the one that is told. */
+  #merge(task: Task, { fault, too_long, scan, given, bad }: RangeResult): void {
+    if (this.#is_over) return;
+    const { row_count, bad_count, line_break_count } = this.#sum.scan;
+    const lines_before = this.#options.settings.dialect.data_line - 1 + line_break_count;
+    if (fault !== undefined) {
+      this.#fault = fault;
+      this.#is_over = true;
+      return;
+    }
+    if (too_long !== undefined)
+      throw recordTooLong({ ...too_long, line: too_long.line + lines_before });
+    if (scan === undefined) throw new Error("a range without a result");
+    for (const record of bad) {
+      const moved = {
+        ...record,
+        row: record.row + row_count + bad_count,
+        line: record.line + lines_before,
+      };
+      this.#options.bad.add(moved);
+      this.#options.rejects?.add(moved);
+    }
+    this.#options.bad.count += scan.bad_count - bad.length;
+    for (const [index, facts] of given) this.#options.columns.given.get(index)?.addSeen(facts);
+    this.#sum.add(scan);
+    this.#merged_count += 1;
+    if (this.#judged !== undefined) this.#judged = this.judge();
+    const { progress } = this.#options;
+    progress?.judged(task.range.end, this.#sum.scan.row_count);
+    progress?.parts(this.#merged_count, this.#tasks.length);
+  }
+}
+
+/** True if both give the same file for the same rows. Pure. */
+export function samePlan(one: readonly WrittenColumn[], other: readonly WrittenColumn[]): boolean {
+  if (one.length !== other.length) return false;
+  return one.every((column, index) => {
+    const { id, name, type, source } = other[index] ?? {};
+    const is_same = column.id === id && column.name === name && column.type === type;
+    return is_same && column.source === source;
+  });
+}

@@ -1,0 +1,32 @@
+/** The program of a thread that converts ranges of a text: see `range-threads.ts`. */
+import { useParquetWasm } from "../../core/parquet-wasm.ts";
+import { type RangeJob, RangeConverter, type RangeResult } from "./range-convert.ts";
+
+declare const self: Worker;
+
+export type ThreadRequest =
+  | { readonly kind: "start"; readonly parquet_wasm: WebAssembly.Module }
+  | { readonly kind: "convert"; readonly job: RangeJob };
+export type ThreadReply =
+  | { readonly ok: true; readonly result: RangeResult }
+  | { readonly ok: false; readonly stack: string };
+
+const converter = new RangeConverter();
+
+self.addEventListener("message", ({ data }: MessageEvent<ThreadRequest>) => {
+  if (data.kind === "start") useParquetWasm(data.parquet_wasm);
+  else void convert(data.job);
+});
+
+async function convert(job: RangeJob): Promise<void> {
+  let reply: ThreadReply;
+  try {
+    reply = { ok: true, result: await converter.convert(job) };
+  } catch (error) {
+    reply = {
+      ok: false,
+      stack: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    };
+  }
+  self.postMessage(reply, []);
+}
