@@ -49,6 +49,8 @@ export interface ConvertLimits {
   readonly columns_limit: number;
   readonly header_limit_bytes: number;
   readonly name_limit_bytes: number;
+  /** For tests alone, see `TextConversionOptions`. */
+  readonly range_bytes?: number | undefined;
 }
 
 /** A file of another format, before it is judged against the registered schema. */
@@ -135,6 +137,7 @@ function conversionOf(reading: Reading, writing: Writing | undefined): TextConve
     rejects: writing?.rejects,
     folder: writing?.folder,
     progress: job.progress,
+    range_bytes: limits.range_bytes,
   });
 }
 

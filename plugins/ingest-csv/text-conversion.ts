@@ -33,6 +33,8 @@ export interface TextConversionOptions {
   /** Where the rows are written; without it they are only judged. */
   readonly folder: string | undefined;
   readonly progress: ConversionProgress | undefined;
+  /** For tests alone: another size gives other files for the same text. */
+  readonly range_bytes?: number | undefined;
 }
 
 /** Told of each range whose rows are written, in order, as long as the plan stays as it began. */
@@ -84,14 +86,14 @@ export class TextConversion {
    * `limit_exceeded` for a record that is too long.
    */
   async run(): Promise<TextFault | undefined> {
-    const { file, threads, settings } = this.#options;
+    const { file, threads, settings, range_bytes = RANGE_BYTES } = this.#options;
     try {
       for await (const range of cutText(file, settings.dialect, {
-        range_bytes: RANGE_BYTES,
+        range_bytes,
         record_limit_bytes: settings.record_limit_bytes,
       })) {
         if (this.#is_over) break;
-        const is_alone = this.#tasks.length === 0 && range.end - range.start < RANGE_BYTES;
+        const is_alone = this.#tasks.length === 0 && range.end - range.start < range_bytes;
         if (!is_alone) await threads.free();
         await this.#begin(range, is_alone ? convertHere : (job) => threads.convert(job));
       }
