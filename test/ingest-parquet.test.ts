@@ -172,13 +172,13 @@ describe("a Parquet file", () => {
       headers: { "content-type": "text/csv" },
     });
     expect(await okJson(csv)).toMatchObject({ existing: true, row_count: 1 });
-    const other = await parquet("SELECT 1::INTEGER AS id, 'x' AS city, 1.5::DOUBLE AS amount");
+    const other = await parquet("SELECT 1.5::DOUBLE AS id, 'x' AS city, 1.5::DOUBLE AS amount");
     const problem = await assertProblem(await upload(server, other), {
       status: 409,
       code: "schema_conflict",
     });
     expect(problem["diff"]).toMatchObject({
-      retyped: [{ name: "id", from: "int64", to: "int32" }],
+      retyped: [{ name: "id", from: "int64", to: "float64" }],
     });
     expect(await select(server, "SELECT city FROM x")).toEqual([["Bern"]]);
   });

@@ -200,6 +200,10 @@ describe("an upload that is not", () => {
     const half = uncounted("decimal128(38, 18)", { integer_digits: 3 });
     expect(half.columns).toMatchObject([{ integer_digits: 3, fraction_digits: 18 }]);
     expect(to("int64", "0.5", { integer_digits: 0 })).toBe("decimal128(38, 9)");
+    // Any int32 fits a column of int64, with as many digits.
+    const offered = [{ name: "c", type: "int32", fits: (type: string) => type === "int64" }];
+    const narrow = reconcile({ offered, registered: register({ c: ["7"] }), mode: "strict" });
+    expect(narrow).toMatchObject({ verdict: "same", columns: [int64] });
     // A column without a number has none to count.
     const empty = judge(register({ c: ["7"] }), { c: [""] }, "strict");
     expect(empty.columns).toMatchObject([{ integer_digits: 1 }]);

@@ -48,18 +48,11 @@ const fileMembers = {
   sha256: Type.String(),
 };
 
-const answerMembers = {
+/** A `CodecOutput`. */
+export const outputSchema = Type.Object({
   ...fileMembers,
   report: Type.Unsafe<Json>(Type.Unknown()),
   notices: Type.Array(Type.String()),
-};
-
-/** What a worker answers where the file is judged against the schema later. */
-export const convertedSchema = Type.Object(answerMembers);
-
-/** A `CodecOutput`. */
-export const outputSchema = Type.Object({
-  ...answerMembers,
   verdict: Type.Union(
     (["new", "same", "widened", "replaced", "conflict"] as const).map((each) => Type.Literal(each)),
   ),

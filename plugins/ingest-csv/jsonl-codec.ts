@@ -2,18 +2,11 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
-import { convertedSchema } from "./conversion-job.ts";
-import { judgeWritten } from "./judged-schema.ts";
+import { jobMembers, outputSchema, plainSchema } from "./conversion-job.ts";
 import { refuseOptions } from "./no-options.ts";
 
 /** What the worker is asked. */
-export const jsonlJobSchema = Type.Object({
-  format: Type.Literal("jsonl"),
-  path: Type.String(),
-  done_path: Type.String(),
-  output_path: Type.String(),
-  work_path: Type.String(),
-});
+export const jsonlJobSchema = Type.Object({ format: Type.Literal("jsonl"), ...jobMembers });
 type JsonlJob = Static<typeof jsonlJobSchema>;
 
 /** JSON Lines: one object per line, https://jsonlines.org. Converted in a worker process. */
@@ -27,16 +20,24 @@ export function jsonlCodec(pool: WorkerPool): Codec {
       "application/ndjson",
     ],
     suffixes: [".jsonl", ".ndjson"],
-    version: "1/duckdb-1.5.6",
+    version: "2/duckdb-1.5.6",
     canonicalOptions(options) {
       refuseOptions(options, "JSON Lines");
       return {};
     },
-    async convert({ path, done_path, output_path, work_path, options, schema, ...call }) {
+    async convert({ options, schema, deadline_ms, signal, onProgress, ...input }) {
       refuseOptions(options, "JSON Lines");
-      const job: JsonlJob = { format: "jsonl", path, done_path, output_path, work_path };
-      const file = Value.Parse(convertedSchema, await pool.call(job, call));
-      return judgeWritten(file, schema);
+      const job: JsonlJob = {
+        format: "jsonl",
+        path: input.path,
+        done_path: input.done_path,
+        output_path: input.output_path,
+        work_path: input.work_path,
+        schema: plainSchema(schema),
+        dry_run: input.dry_run,
+      };
+      const result = await pool.call(job, { deadline_ms, signal, onProgress });
+      return Value.Parse(outputSchema, result);
     },
   };
 }

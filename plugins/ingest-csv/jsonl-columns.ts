@@ -1,29 +1,18 @@
-import { type ColumnType, TEXT, typeOf } from "./column-types.ts";
-import { writeDecoded } from "./jsonl-string.ts";
+import { type ColumnType, DECIMAL_DIGITS, TEXT } from "./column-types.ts";
 import type { Cell } from "./jsonl-row.ts";
+import { writeDecoded } from "./jsonl-string.ts";
+import { type JsonFacts, keepsJson, NESTED_KIND, typeOfJson } from "./jsonl-types.ts";
 import { BOOLEAN, NESTED, NULL, NUMBER, STRING } from "./jsonl-value.ts";
 import { printsBack } from "./kernel/exact-double.ts";
 import { kinds } from "./kernel/kinds.ts";
 import type { ColumnFacts } from "./kernel/scanner.ts";
+import type { OfferedColumn } from "./reconcile.ts";
 
 const MINUS = 0x2d;
 const POINT = 0x2e;
-/** Beside the kinds of CSV cells: an object or an array. */
-const NESTED_KIND = 1 << 16;
 /** Digits that survive a double in any case (IEEE 754, DBL_DIG). */
 const SAFE_DIGITS = 15;
 const EXCERPT_BYTES = 200;
-
-/**
- * Values that are not all text, all booleans or numbers of one type: each cell holds the JSON of
- * its value as it is written, so that `1` and `"1"` stay apart. The canonical extension type of
- * Arrow, and Parquet's logical type.
- */
-export const JSON_TEXT: ColumnType = {
-  arrow: "extension<arrow.json>",
-  value: (x) => `try_cast(${x} AS JSON)`,
-  is_text: true,
-};
 
 /** Where a value stands. */
 export interface Decider {
@@ -33,63 +22,88 @@ export interface Decider {
   readonly value: string;
 }
 
+/** What was known of the column with one value that told something new. */
+interface Step extends JsonFacts {
+  readonly decider: Decider;
+}
+
 /** What is known of a column as its values go by. Numbers never become JavaScript's. */
-export class JsonColumn {
-  #kinds = 0;
-  #integer_digits = 0;
-  #fraction_digits = 0;
+export class JsonColumn implements JsonFacts {
+  kinds = 0;
+  integer_digits = 0;
+  fraction_digits = 0;
   /** Values that are not null. */
   value_count = 0;
   /** Bytes of what the strings say, and of all values as they are written. */
   #text_bytes = 0;
   #written_bytes = 0;
-  #decided_by: Decider | undefined;
-  #decided_type = TEXT;
-
-  /** The value that made the column what it is, unless they all ask for it. */
-  get decided_by(): Decider | undefined {
-    const one_kind = (this.#kinds & (this.#kinds - 1)) === 0;
-    return one_kind ? undefined : this.#decided_by;
-  }
+  readonly #steps: Step[] = [];
 
   add(bytes: Uint8Array, cell: Cell, line: number): void {
     if (cell.kind === NULL) return;
     this.value_count += 1;
     this.#written_bytes += cell.end - cell.start;
     if (cell.kind === STRING) this.#text_bytes += textBytesOf(bytes, cell);
-    const kind = this.#kindOf(bytes, cell);
-    if ((this.#kinds & kind) === kind) return;
-    this.#kinds |= kind;
-    const type = this.type();
-    if (type.arrow === this.#decided_type.arrow) return;
-    this.#decided_type = type;
-    this.#decided_by = { row: cell.row, line, value: excerpt(bytes, cell) };
+    const { kinds: before, integer_digits, fraction_digits } = this;
+    this.kinds |= this.#kindOf(bytes, cell);
+    if (
+      this.kinds === before &&
+      !isMore(this.integer_digits, integer_digits) &&
+      !isMore(this.fraction_digits, fraction_digits)
+    )
+      return;
+    this.#steps.push({
+      kinds: this.kinds,
+      integer_digits: this.integer_digits,
+      fraction_digits: this.fraction_digits,
+      decider: { row: cell.row, line, value: excerpt(bytes, cell) },
+    });
   }
 
-  /** The narrowest type that keeps every value. A column without any is text. */
+  /** What it is stored as in a new dataset. */
   type(): ColumnType {
-    const set = this.#kinds;
-    if (set === 0 || set === kinds.text) return TEXT;
-    if ((set & (kinds.text | NESTED_KIND)) !== 0) return JSON_TEXT;
-    const type = typeOf(this.#factsOf(0, 0));
-    return type === TEXT ? JSON_TEXT : type;
+    return typeOfJson(this);
   }
 
-  /** In the shape of the CSV survey's, so that the same witness can hold the result against them. */
-  facts(row_count: number): ColumnFacts {
-    const bytes = this.type() === TEXT ? this.#text_bytes : this.#written_bytes;
-    return this.#factsOf(row_count - this.value_count, bytes);
+  /** The value that made the column what it is, unless they all ask for it. */
+  get decided_by(): Decider | undefined {
+    const one_kind = (this.kinds & (this.kinds - 1)) === 0;
+    if (one_kind) return undefined;
+    let found: Decider | undefined;
+    let type = TEXT.arrow;
+    for (const step of this.#steps) {
+      const { arrow } = typeOfJson(step);
+      if (arrow !== type) found = step.decider;
+      type = arrow;
+    }
+    return found;
   }
 
-  #factsOf(empty_count: number, text_bytes: number): ColumnFacts {
+  /** The first value that the type of this Arrow name would change, if there is one. */
+  misfit(arrow: string): Decider | undefined {
+    return this.#steps.find((step) => !keepsJson(step, arrow))?.decider;
+  }
+
+  offer(name: string): OfferedColumn {
     return {
-      kinds: this.#kinds,
-      first: new Map(),
-      integer_digits: this.#integer_digits,
-      fraction_digits: this.#fraction_digits,
-      empty_count,
+      name,
+      type: this.type().arrow,
+      fits: (arrow) => keepsJson(this, arrow),
+      // No digits at all would stand for unknown, and a column without a value has none to lose.
+      integer_digits: this.kinds === 0 ? 1 : this.integer_digits,
+      fraction_digits: this.fraction_digits,
+    };
+  }
+
+  /** What the witness holds against the file that was written, with the column as this type. */
+  counted(
+    row_count: number,
+    stored: ColumnType,
+  ): Pick<ColumnFacts, "empty_count" | "quoted_empty_count" | "text_bytes"> {
+    return {
+      empty_count: row_count - this.value_count,
       quoted_empty_count: 0,
-      text_bytes,
+      text_bytes: stored === TEXT ? this.#text_bytes : this.#written_bytes,
     };
   }
 
@@ -122,8 +136,8 @@ export class JsonColumn {
       fraction_digits = at - fraction;
     }
     if (at < end) return kinds.scientific | this.#inexact(bytes, start, end);
-    this.#integer_digits = Math.max(this.#integer_digits, integer_digits);
-    this.#fraction_digits = Math.max(this.#fraction_digits, fraction_digits);
+    this.integer_digits = Math.max(this.integer_digits, integer_digits);
+    this.fraction_digits = Math.max(this.fraction_digits, fraction_digits);
     const is_safe = integer_digits + fraction_digits <= SAFE_DIGITS;
     const inexact = is_safe ? 0 : this.#inexact(bytes, start, end);
     const is_minus_zero = negative && integer_digits === 1 && bytes[integer] === 0x30;
@@ -135,12 +149,16 @@ export class JsonColumn {
 
   /** Asked only while the column has no such value. */
   #inexact(bytes: Uint8Array, start: number, end: number): number {
-    if ((this.#kinds & kinds.inexact) !== 0) return kinds.inexact;
+    if ((this.kinds & kinds.inexact) !== 0) return kinds.inexact;
     const literal = asciiOf(bytes, start, end);
     // What programs write is most often the shortest form already.
     return String(Number(literal)) === literal || printsBack(literal) ? 0 : kinds.inexact;
   }
 }
+
+/** Beyond those of a decimal the count no longer matters, and may grow with every value. */
+const isMore = (digits: number, before: number): boolean =>
+  digits > before && before <= DECIMAL_DIGITS;
 
 const isDigit = (byte: number | undefined): boolean =>
   byte !== undefined && byte >= 0x30 && byte <= 0x39;

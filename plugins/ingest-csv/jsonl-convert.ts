@@ -1,62 +1,58 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
 import { lockDown, openEngine } from "../../core/duckdb.ts";
 import { hasCode, LakehouseError } from "../../core/error.ts";
-import type { Json } from "../../core/json.ts";
-import type { ConversionProgress } from "./conversion-progress.ts";
-import { asRefusal, type Converted, type ConvertJob, type ConvertLimits } from "./convert.ts";
+import { TEXT } from "./column-types.ts";
+import { asRefusal, type ConvertCsvJob, type ConvertLimits } from "./convert.ts";
 import { uniqueNames } from "./header.ts";
 import { DELIMITER, writePlainRows } from "./jsonl-plain.ts";
-import { type JsonSurvey, surveyJsonLines } from "./jsonl-survey.ts";
-import { joinParquet } from "./parquet/join.ts";
-import { type ColumnPlan, type Part, Parts, sumParts } from "./parts.ts";
+import { type JsonFindings, jsonlDiff, jsonlNotices, jsonlReport } from "./jsonl-report.ts";
+import { type JsonSurvey, refuseBadLines, surveyJsonLines } from "./jsonl-survey.ts";
+import { jsonTypeNamed } from "./jsonl-types.ts";
+import { judgeSchema, schemaMembers } from "./judged-schema.ts";
+import { type JoinedFile, joinParquet } from "./parquet/join.ts";
+import { type Part, Parts, sumParts } from "./parts.ts";
 import { Segments } from "./segments.ts";
-import { checkCopy } from "./witness.ts";
+import { checkCopy, EngineDisagrees } from "./witness.ts";
+
+export type ConvertJsonLinesJob = Omit<ConvertCsvJob, "options" | "rejects_path">;
 
 /**
  * Converts one file of JSON Lines to typed Parquet without changing a value: survey every byte
- * (which gives the columns and their types), write the rows anew in plain form, let the engine write
- * them as Parquet, and hold what it wrote against the survey. For worker processes.
+ * (which gives the columns and their types, judged against the registered schema), write the rows
+ * anew in plain form, let the engine write them as Parquet, and hold what it wrote against the
+ * survey. For worker processes.
  */
 export async function convertJsonLines(
-  { path, work_path, output_path, progress }: Omit<ConvertJob, "options">,
+  job: ConvertJsonLinesJob,
   limits: ConvertLimits,
-): Promise<Converted> {
-  const survey = surveyJsonLines(path, limits, progress);
-  const plan = planOf(survey);
-  const parts = await writeParts(path, { work_path, survey, plan, progress }, limits);
-  const { null_counts, ...sum } = sumParts(parts, plan);
-  const facts = survey.columns.map((column) => column.facts(survey.row_count));
-  const scan = { row_count: survey.row_count, columns: facts };
-  checkCopy(scan, plan, { ...sum, null_counts });
-  const { size_bytes, sha256 } = await joinParquet(
-    parts.map((part) => part.path),
-    output_path,
+): Promise<CodecOutput> {
+  const survey = surveyJsonLines(job.path, limits, job.progress);
+  if (!job.dry_run) refuseBadLines(survey);
+  const findings = judge(survey, job.schema);
+  if (job.dry_run || findings.judged.verdict === "conflict") return outputOf(findings, NOTHING);
+  const parts = await writeParts(job, findings, limits);
+  checkCopy(countedBy(findings), findings.plan, sumParts(parts, findings.plan));
+  const joined = await joinParquet(
+    parts.map(({ path }) => path),
+    job.output_path,
   );
-  return {
-    columns: plan.columns,
-    row_count: survey.row_count,
-    size_bytes,
-    sha256,
-    report: reportOf(survey, plan, null_counts),
-    notices: noticesOf(survey, plan),
-  };
+  if (joined.row_count !== survey.row_count) throw new EngineDisagrees("the joined file lost rows");
+  return outputOf(findings, joined);
 }
 
-function planOf({ keys, columns }: JsonSurvey): ColumnPlan {
-  const names = namesOf(keys);
-  const types = columns.map((column) => column.type());
-  return {
-    types,
-    sources: types.map((_, index) => index),
-    signed_zero: true,
-    columns: types.map(({ arrow }, index) => ({
-      id: index + 1,
-      name: names[index] ?? "",
-      type: arrow,
-      nullable: true,
-    })),
-  };
+function judge(survey: JsonSurvey, schema: SchemaInput): JsonFindings {
+  const names = namesOf(survey.keys);
+  const offered = survey.columns.map((column, index) => column.offer(names[index] ?? ""));
+  const judged = judgeSchema(offered, schema);
+  const { written } = judged;
+  const types = written.map(({ type }) => jsonTypeNamed(type) ?? TEXT);
+  const sources = written.map(({ source }) => source);
+  const by_key = new Map(sources.map((source, index) => [source, types[index]]));
+  const stored = names.map((_, key) => by_key.get(key) ?? TEXT);
+  const plan = { columns: written, types, sources, signed_zero: true };
+  return { survey, names, judged, plan, stored };
 }
 
 /** Unique without regard to case, by the rule for CSV headers. */
@@ -69,22 +65,23 @@ function namesOf(keys: readonly string[]): readonly string[] {
   }
 }
 
-interface Writing {
-  readonly work_path: string;
-  readonly survey: JsonSurvey;
-  readonly plan: ColumnPlan;
-  readonly progress: ConversionProgress | undefined;
+function countedBy({ survey: { columns, row_count }, stored }: JsonFindings) {
+  return {
+    row_count,
+    columns: columns.map((column, key) => column.counted(row_count, stored[key] ?? TEXT)),
+  };
 }
 
 async function writeParts(
-  path: string,
-  { work_path, survey, plan, progress }: Writing,
+  { path, work_path, progress }: ConvertJsonLinesJob,
+  { survey, plan, stored }: JsonFindings,
   limits: ConvertLimits,
 ): Promise<readonly Part[]> {
   const folder = join(work_path, "rows");
   await mkdir(folder, { mode: 0o700 });
   const engine = await openEngine({ ...limits, temp_path: join(folder, "spill") });
-  const width = Math.max(2, plan.columns.length);
+  // A row of one column gets a second, empty cell.
+  const width = Math.max(2, survey.keys.length);
   const parts = new Parts(engine, { delimiter: DELIMITER, quote: '"', width }, folder, progress);
   const connection = await engine.connect();
   try {
@@ -93,7 +90,7 @@ async function writeParts(
     const segments = new Segments(folder, (paths) => parts.add(paths, plan, record_bytes_max));
     try {
       writePlainRows(path, segments, {
-        types: plan.types,
+        types: stored,
         record_limit_bytes: limits.record_limit_bytes,
         total_limit_bytes: limits.temp_limit_bytes,
       });
@@ -111,51 +108,19 @@ async function writeParts(
   }
 }
 
-/** How the file was read and why the columns have their types, for people. */
-function reportOf(
-  { keys, columns, row_count, blank_count }: JsonSurvey,
-  plan: ColumnPlan,
-  null_counts: readonly number[],
-): Json {
-  return {
-    format: "jsonl",
-    encoding: "utf-8",
-    row_count,
-    blank_lines: blank_count,
-    columns: plan.columns.map(({ name, type }, index) => {
-      const decided_by = columns[index]?.decided_by;
-      const key = keys[index];
-      return {
-        name,
-        type,
-        ...(key === name || key === undefined ? {} : { key }),
-        null_count: null_counts[index] ?? 0,
-        ...(decided_by === undefined ? {} : { decided_by: { ...decided_by } }),
-      };
-    }),
-  };
-}
+const NOTHING = { size_bytes: 0, sha256: "" };
 
-/** What was decided for the client without being asked. */
-function noticesOf({ keys, columns, blank_count }: JsonSurvey, plan: ColumnPlan): string[] {
-  const notices: string[] = [];
-  const mixed = plan.columns.filter(
-    ({ type }, index) =>
-      type === "extension<arrow.json>" && columns[index]?.decided_by !== undefined,
-  );
-  if (mixed.length > 0) {
-    notices.push(
-      `Columns whose values fit no one type hold the JSON of each: ${mixed.map(({ name }) => name).join(", ")}.`,
-    );
-  }
-  const renamed = plan.columns.filter(({ name }, index) => name !== keys[index]);
-  if (renamed.length > 0) {
-    notices.push(
-      `Keys that had to be renamed, now: ${renamed.map(({ name }) => name).join(", ")}.`,
-    );
-  }
-  if (blank_count > 0) {
-    notices.push(`Empty lines that were not taken for records: ${blank_count}.`);
-  }
-  return notices;
+function outputOf(
+  findings: JsonFindings,
+  { size_bytes, sha256 }: Pick<JoinedFile, "size_bytes" | "sha256">,
+): CodecOutput {
+  return {
+    ...schemaMembers(findings.judged),
+    diff: jsonlDiff(findings),
+    row_count: findings.survey.row_count,
+    size_bytes,
+    sha256,
+    report: jsonlReport(findings),
+    notices: jsonlNotices(findings),
+  };
 }

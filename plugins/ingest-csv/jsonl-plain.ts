@@ -1,9 +1,9 @@
 import { LakehouseError } from "../../core/error.ts";
 import { type ColumnType, TEXT } from "./column-types.ts";
-import { JSON_TEXT } from "./jsonl-columns.ts";
 import { forEachLine } from "./jsonl-lines.ts";
 import { type Cell, JsonRows } from "./jsonl-row.ts";
 import { writeDecoded } from "./jsonl-string.ts";
+import { JSON_TEXT } from "./jsonl-types.ts";
 import { NULL } from "./jsonl-value.ts";
 import type { PlainSink } from "./segments.ts";
 

@@ -19,6 +19,9 @@ export interface JsonSurvey {
   /** Lines with nothing in them, which are no rows. */
   readonly blank_count: number;
   readonly longest_line_bytes: number;
+  /** The first few lines that are no rows, and how many there are. */
+  readonly bad: readonly BadLine[];
+  readonly bad_count: number;
 }
 
 export interface SurveyLimits {
@@ -26,7 +29,7 @@ export interface SurveyLimits {
   readonly columns_limit: number;
 }
 
-interface BadLine {
+export interface BadLine {
   readonly line: number;
   /** In characters, from 1. */
   readonly column: number;
@@ -36,8 +39,8 @@ interface BadLine {
 
 /**
  * Looks at every byte of the file once: finds the columns, what their values are, and the lines that
- * are no rows. Throws `invalid_json_lines` if there is one of those, or no column at all, and
- * `limit_exceeded`. For worker processes: it blocks.
+ * are no rows. Throws `invalid_json_lines` if there is no column at all, and `limit_exceeded`. For
+ * worker processes: it blocks.
  */
 export function surveyJsonLines(
   path: string,
@@ -74,9 +77,12 @@ export function surveyJsonLines(
       if (cell?.row === rows.row) columns[index]?.add(bytes, cell, line.number);
     }
   });
-  refuseBadLines(bad, bad_count);
-  if (columns.length === 0) throw noColumns();
-  return { keys: rows.keys, columns, row_count, blank_count, longest_line_bytes };
+  const keys = rows.keys.slice(0, columns.length);
+  if (columns.length === 0) {
+    refuseBadLines({ bad, bad_count });
+    throw noColumns();
+  }
+  return { keys, columns, row_count, blank_count, longest_line_bytes, bad, bad_count };
 }
 
 function badLine({ bytes, start, end, number }: Line, rows: JsonRows): BadLine {
@@ -106,7 +112,8 @@ const SENTENCES: Readonly<Record<JsonFault, string>> = {
   key_control_character: "has a key with U+0000, U+001E or U+001F in it",
 };
 
-function refuseBadLines(bad: readonly BadLine[], bad_count: number): void {
+/** Throws `invalid_json_lines` if there is a line that is no row. */
+export function refuseBadLines({ bad, bad_count }: Pick<JsonSurvey, "bad" | "bad_count">): void {
   const [first] = bad;
   if (first === undefined) return;
   const more = bad_count > 1 ? ` ${bad_count} lines are bad in all.` : "";

@@ -53,24 +53,5 @@ export function schemaMembers({
   };
 }
 
-/** A file that is written already, with the columns it would have in a new dataset. */
+/** What is known of a file before it is judged. */
 export type WrittenFile = Omit<CodecOutput, "verdict" | "diff" | "last_column_id">;
-
-/**
- * Judges a file that stays as it is written: a column fits the type that it has, and no other. Its
- * physical columns are its own, in their order. Pure.
- */
-export function judgeWritten(file: WrittenFile, schema: SchemaInput): CodecOutput {
-  const offered = file.columns.map(
-    ({ name, type, integer_digits = 0, fraction_digits = 0 }): OfferedColumn => ({
-      name,
-      type,
-      fits: (other) => other === type,
-      integer_digits,
-      fraction_digits,
-    }),
-  );
-  const { written, ...judged } = judgeSchema(offered, schema);
-  const as_written = written.toSorted((a, b) => a.source - b.source);
-  return { ...file, ...schemaMembers({ ...judged, written: as_written }) };
-}

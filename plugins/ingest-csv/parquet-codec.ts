@@ -2,23 +2,19 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
-import { convertedSchema } from "./conversion-job.ts";
-import { judgeWritten } from "./judged-schema.ts";
+import { jobMembers, outputSchema, plainSchema } from "./conversion-job.ts";
 import { refuseOptions } from "./no-options.ts";
 
 /** What the worker is asked. */
-export const parquetJobSchema = Type.Object({
-  format: Type.Literal("parquet"),
-  path: Type.String(),
-  done_path: Type.String(),
-  output_path: Type.String(),
-  work_path: Type.String(),
-});
+export const parquetJobSchema = Type.Object({ format: Type.Literal("parquet"), ...jobMembers });
 type ParquetJob = Static<typeof parquetJobSchema>;
 
 const MAGIC = Buffer.from("PAR1");
 
-/** Parquet, kept byte for byte once every value of it has been read in a worker process. */
+/**
+ * Parquet: kept byte for byte once every value of it has been read in a worker process, unless the
+ * dataset has other types.
+ */
 export function parquetCodec(pool: WorkerPool): Codec {
   return {
     format: "parquet",
@@ -26,16 +22,24 @@ export function parquetCodec(pool: WorkerPool): Codec {
     suffixes: [".parquet", ".parq"],
     // Behind the magic comes binary data; a CSV file whose header begins with it goes on with text.
     recognizes: (head) => MAGIC.equals(head.subarray(0, 4)) && isControl(head[4]),
-    version: "1",
+    version: "2/duckdb-1.5.6",
     canonicalOptions(options) {
       refuseOptions(options, "Parquet");
       return {};
     },
-    async convert({ path, done_path, output_path, work_path, options, schema, ...call }) {
+    async convert({ options, schema, deadline_ms, signal, onProgress, ...input }) {
       refuseOptions(options, "Parquet");
-      const job: ParquetJob = { format: "parquet", path, done_path, output_path, work_path };
-      const file = Value.Parse(convertedSchema, await pool.call(job, call));
-      return judgeWritten(file, schema);
+      const job: ParquetJob = {
+        format: "parquet",
+        path: input.path,
+        done_path: input.done_path,
+        output_path: input.output_path,
+        work_path: input.work_path,
+        schema: plainSchema(schema),
+        dry_run: input.dry_run,
+      };
+      const result = await pool.call(job, { deadline_ms, signal, onProgress });
+      return Value.Parse(outputSchema, result);
     },
   };
 }

@@ -1,12 +1,10 @@
-import { copyFileSync, createReadStream, linkSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { lockDown, openEngine, sqlIdentifier, sqlLiteral } from "../../core/duckdb.ts";
+import { sqlIdentifier, sqlLiteral } from "../../core/duckdb.ts";
 import { hasCode, LakehouseError } from "../../core/error.ts";
-import type { Json } from "../../core/json.ts";
 import type { Column } from "../../core/services.ts";
-import { asRefusal, type Converted, type ConvertJob, type ConvertLimits } from "./convert.ts";
+import { asRefusal } from "./convert.ts";
+import { isExactNumber, type ParquetFacts } from "./parquet-casts.ts";
 import { type ParquetSchema, readSchema, readUploaded, refused } from "./parquet-schema.ts";
 
 /** https://parquet.apache.org/docs/file-format/ */
@@ -15,42 +13,33 @@ const ENCRYPTED_MAGIC = "PARE";
 /** Leading magic, footer length and trailing magic. */
 const SIZE_MIN_BYTES = 12;
 /** Columns that one statement reads. */
-const SCAN_COLUMNS = 64;
+export const SCAN_COLUMNS = 64;
 
-/**
- * Takes a Parquet file in as it is, byte for byte, after the engine has read every value of it. For
- * worker processes. Throws `invalid_parquet`, `limit_exceeded`.
- */
-export async function takeParquet(
-  { path, work_path, output_path }: Omit<ConvertJob, "options" | "progress">,
-  limits: ConvertLimits,
-): Promise<Converted> {
-  await checkMagic(path);
-  const engine = await openEngine({ ...limits, temp_path: join(work_path, "spill") });
-  const connection = await engine.connect();
+/** What the engine has read of a file, every value of it. */
+export interface ParquetFile extends ParquetSchema {
+  readonly row_count: number;
+  /** Per column, in order. */
+  readonly facts: readonly ParquetFacts[];
+}
+
+/** Reads every value of a file. Throws `invalid_parquet`, `limit_exceeded`. */
+export async function readParquet(
+  connection: DuckDBConnection,
+  path: string,
+  columns_limit: number,
+): Promise<ParquetFile> {
   try {
-    await lockDown(connection, [path]);
     const row_count = await readRowCount(connection, path);
-    const schema = await readSchema(connection, path, limits.columns_limit);
-    const null_counts = await readEveryValue(connection, path, schema.columns, row_count);
-    keep(path, output_path);
-    return {
-      columns: schema.columns,
-      row_count,
-      size_bytes: statSync(output_path).size,
-      sha256: await sha256Of(output_path),
-      report: reportOf(schema, row_count, null_counts),
-      notices: noticesOf(schema),
-    };
+    const schema = await readSchema(connection, path, columns_limit);
+    const facts = await readEveryValue(connection, path, schema.columns, row_count);
+    return { ...schema, row_count, facts };
   } catch (error) {
     throw asInvalid(error, path);
-  } finally {
-    connection.closeSync();
-    engine.closeSync();
   }
 }
 
-async function checkMagic(path: string): Promise<void> {
+/** Throws `invalid_parquet` for a file that is encrypted or not whole. */
+export async function checkMagic(path: string): Promise<void> {
   await using file = await open(path, "r");
   const { size } = await file.stat();
   const magicAt = async (position: number): Promise<string> => {
@@ -71,72 +60,53 @@ async function readRowCount(connection: DuckDBConnection, path: string): Promise
   return Number(row_count);
 }
 
-/**
- * Makes the engine decode every value: a count alone is answered from the footer. Returns the nulls
- * of each column.
- */
+/** Makes the engine decode every value: a count alone is answered from the footer. */
 async function readEveryValue(
   connection: DuckDBConnection,
   path: string,
   columns: readonly Column[],
   row_count: number,
-): Promise<readonly number[]> {
-  const null_counts: number[] = [];
+): Promise<readonly ParquetFacts[]> {
+  const facts: ParquetFacts[] = [];
   for (let first = 0; first < columns.length; first += SCAN_COLUMNS) {
-    const names = columns.slice(first, first + SCAN_COLUMNS).map(({ name }) => sqlIdentifier(name));
-    const sums = names.map((name) => `count(${name})::VARCHAR, bit_xor(hash(${name}))::VARCHAR`);
+    const some = columns.slice(first, first + SCAN_COLUMNS);
     const reader = await connection.runAndReadAll(
-      `SELECT count(*)::VARCHAR, ${sums.join(", ")} FROM ${readUploaded(path)}`,
+      `SELECT count(*)::VARCHAR, ${some.map(sumsOf).join(", ")} FROM ${readUploaded(path)}`,
     );
-    const [counted, ...pairs] = reader.getRows()[0] ?? [];
+    const [counted, ...sums] = reader.getRows()[0] ?? [];
     if (Number(counted) !== row_count) {
       throw refused(
         "row_count",
         `The file holds ${String(counted)} rows and says it has ${row_count}.`,
       );
     }
-    for (let index = 0; index < names.length; index++) {
-      null_counts.push(row_count - Number(pairs[2 * index]));
+    for (const index of some.keys()) {
+      const [count, , least, greatest] = sums.slice(SUMS * index, SUMS * (index + 1));
+      const value_count = Number(count);
+      facts.push({
+        value_count,
+        null_count: row_count - value_count,
+        extremes: extremesOf(least, greatest),
+      });
     }
   }
-  return null_counts;
+  return facts;
 }
 
-/** The upload is never written to again, so another name for the same bytes is enough. */
-function keep(path: string, output_path: string): void {
-  try {
-    linkSync(path, output_path);
-  } catch {
-    copyFileSync(path, output_path);
-  }
+/** Results of `sumsOf` for each column. */
+const SUMS = 4;
+
+function sumsOf({ name, type }: Column): string {
+  const value = sqlIdentifier(name);
+  const extremes = isExactNumber(type)
+    ? `min(${value})::VARCHAR, max(${value})::VARCHAR`
+    : "NULL, NULL";
+  return `count(${value})::VARCHAR, bit_xor(hash(${value}))::VARCHAR, ${extremes}`;
 }
 
-async function sha256Of(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const chunk of createReadStream(path)) hasher.update(chunk);
-  return hasher.digest("hex");
-}
-
-function reportOf(
-  { columns }: ParquetSchema,
-  row_count: number,
-  null_counts: readonly number[],
-): Json {
-  return {
-    format: "parquet",
-    stored: "as it is",
-    row_count,
-    columns: columns.map(({ name, type }, index) => ({
-      name,
-      type,
-      null_count: null_counts[index] ?? 0,
-    })),
-  };
-}
-
-function noticesOf({ coarse }: ParquetSchema): string[] {
-  if (coarse.length === 0) return [];
-  return [`The file keeps its nanoseconds, but SQL shows microseconds of: ${coarse.join(", ")}.`];
+function extremesOf(least: unknown, greatest: unknown): ParquetFacts["extremes"] {
+  if (typeof least !== "string" || typeof greatest !== "string") return undefined;
+  return [BigInt(least.replace(".", "")), BigInt(greatest.replace(".", ""))];
 }
 
 /** What the engine says of the file, without where it lies; memory is not the file's fault. */

@@ -168,7 +168,7 @@ function mergedColumns(
     const type = types.get(column.name) ?? column.type;
     const old = digitsHeld(column);
     const offer = after.get(column.name);
-    const fresh = offer && digitsHeld(offer);
+    const fresh = offer && digitsOffered(offer, type);
     return columnOf(
       column.id,
       { name: column.name, type },
@@ -184,6 +184,16 @@ function mergedColumns(
     last_column_id,
   );
   return { columns: [...merged, ...added.columns], last_column_id: added.last_column_id };
+}
+
+/** Of a column that becomes part of one of this type. */
+function digitsOffered(offer: OfferedColumn, type: string): Digits {
+  if (isCounted(offer.type)) return digitsHeld(offer);
+  const { integer_digits, fraction_digits } = offer;
+  // An int32 that nobody counted may have as many as the column that takes it.
+  if (integer_digits === undefined || fraction_digits === undefined)
+    return digitsHeld({ ...offer, type });
+  return { integer_digits, fraction_digits };
 }
 
 /** Any column may be missing from the next upload, so each is nullable. */

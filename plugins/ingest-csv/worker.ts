@@ -4,12 +4,12 @@ import type { Json } from "../../core/json.ts";
 import type { WorkerRole } from "../../core/workers.ts";
 import { ConversionProgress } from "./conversion-progress.ts";
 import type { CodecOutput } from "../../core/codec.ts";
-import { convertCsv, type Converted, type ConvertLimits } from "./convert.ts";
+import { convertCsv, type ConvertLimits } from "./convert.ts";
 import { csvJobSchema } from "./csv-codec.ts";
 import { jsonlJobSchema } from "./jsonl-codec.ts";
 import { convertJsonLines } from "./jsonl-convert.ts";
 import { parquetJobSchema } from "./parquet-codec.ts";
-import { takeParquet } from "./parquet-validate.ts";
+import { takeParquet } from "./parquet-convert.ts";
 import { RangeThreads } from "./range-threads.ts";
 
 export const ingestInitSchema = Type.Object({
@@ -29,7 +29,7 @@ function convert(
   limits: ConvertLimits,
   progress: ConversionProgress,
   threads: RangeThreads,
-): Promise<CodecOutput | Converted> {
+): Promise<CodecOutput> {
   switch (job.format) {
     case "csv":
       return convertCsv({ ...job, progress }, limits, threads);
@@ -41,8 +41,6 @@ function convert(
       return job satisfies never;
   }
 }
-
-type Answer = Converted & Partial<CodecOutput>;
 
 /** The process that uploaded files are parsed in: it may die, and then one request fails. */
 export const role: WorkerRole = {
@@ -58,7 +56,7 @@ export const role: WorkerRole = {
 };
 
 /** Spelt out because an interface is no JSON to the compiler. */
-function toJson({ columns, physical_columns, rejects, ...rest }: Answer): Json {
+function toJson({ columns, physical_columns, rejects, ...rest }: CodecOutput): Json {
   return {
     ...rest,
     columns: columns.map((column) => ({ ...column })),
