@@ -146,7 +146,7 @@ suite(name, () => {
       child.kill("SIGTERM");
     }
     expect(await child.exited).toBe(0);
-  }, 30_000);
+  }, 60_000);
 
   test("runs with a home that cannot be written", async () => {
     const cwd = await freshFolder();
@@ -164,7 +164,7 @@ suite(name, () => {
       child.kill("SIGTERM");
       await child.exited;
     }
-  }, 30_000);
+  }, 60_000);
 
   test("says what to do when it may unpack nowhere", async () => {
     const cwd = await freshFolder();
@@ -185,7 +185,7 @@ suite(name, () => {
       child.kill("SIGTERM");
       await child.exited;
     }
-  }, 30_000);
+  }, 60_000);
 
   test("takes no orders from files of the folder it is started in", async () => {
     const cwd = await freshFolder();
@@ -205,7 +205,7 @@ suite(name, () => {
       child.kill("SIGTERM");
     }
     expect(await child.exited).toBe(0);
-  }, 30_000);
+  }, 60_000);
 
   test.skipIf(process.platform !== "linux")(
     "runs on in its own version after an upgrade has replaced its file (needs /proc)",
@@ -227,6 +227,6 @@ suite(name, () => {
       }
       expect(await child.exited).toBe(0);
     },
-    30_000,
+    60_000,
   );
 });

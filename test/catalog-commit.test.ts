@@ -13,7 +13,7 @@ import { FaultyStore } from "./support/faulty-store.ts";
 import { silentLog } from "./support/silent-log.ts";
 
 /** For a busy machine and a remote store; no test waits for time to pass. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 let disk: TestStore;
 let store: FaultyStore;

@@ -3,7 +3,7 @@ import type { Committed } from "../core/services.ts";
 import { openCatalog, openStore, registration, type TestStore } from "./support/catalog-rig.ts";
 
 /** For a busy machine and a remote store; no test waits for time to pass. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 let disk: TestStore;
 beforeEach(async () => {

@@ -11,7 +11,7 @@ import {
 import { FaultyStore } from "./support/faulty-store.ts";
 
 /** For a busy machine and a remote store; no test waits for time to pass. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 let disk: TestStore;
 let store: FaultyStore;

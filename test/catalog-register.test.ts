@@ -9,7 +9,7 @@ import {
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 
 /** For a busy machine and a remote store; no test waits for time to pass. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 let server: TestServer;
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import { assertProblem, okJson, startServer, type TestServer } from "./support/s
 import { overwriteStored } from "./support/stored-object.ts";
 
 /** For a busy machine and a remote store; no test waits for time to pass. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const plugins = { storage: {}, catalog: {} };
 

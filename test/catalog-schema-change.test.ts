@@ -13,7 +13,7 @@ import {
 /** A commit may change the schema of a dataset, under rules that keep what is stored readable. */
 
 /** For a busy machine and a remote store; no test waits for time to pass. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 let disk: TestStore;
 beforeEach(async () => {

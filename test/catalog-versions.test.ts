@@ -16,7 +16,7 @@ import { FaultyStore } from "./support/faulty-store.ts";
 /** Past versions stay readable, as many as are kept, and never those of another dataset. */
 
 /** For a busy machine and a remote store; no test waits for time to pass. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 let disk: TestStore;
 let store: FaultyStore;

@@ -12,7 +12,7 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lakehouse-cli-"));
   server = await startServer();
-}, 30_000);
+}, 60_000);
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
@@ -57,7 +57,7 @@ describe("ingest", () => {
     expect(first.out).toContain("un_member_since date32[day]");
     const second = await lakehouse(["ingest", COUNTRIES]);
     expect(second.out).toContain("of an existing dataset)");
-  }, 30_000);
+  }, 60_000);
 
   test("reads standard input, and prints the server's answer on request", async () => {
     const file = new Blob(["id;name\n1;one\n"]);
@@ -66,14 +66,14 @@ describe("ingest", () => {
     expect([code, err]).toEqual([0, ""]);
     const answer: unknown = JSON.parse(out);
     expect(answer).toMatchObject({ row_count: 1, manifest: { name: "piped" } });
-  }, 30_000);
+  }, 60_000);
 
   test("shows the server's refusal with its place and its hint", async () => {
     const path = await write("ragged.csv", "a,b\n1,2\n3\n");
     const { code, out, err } = await lakehouse(["ingest", path, "--name", "ragged"]);
     expect([code, out]).toEqual([1, ""]);
     expect(err).toMatch(/^error: .*line 3/);
-  }, 30_000);
+  }, 60_000);
 
   test("says which file it cannot read, and asks no server", async () => {
     const missing = await lakehouse(["ingest", "missing.csv", "--name", "x"]);
@@ -131,7 +131,7 @@ async function peakMemory(child: Bun.Subprocess): Promise<number> {
 describe("sql", () => {
   beforeAll(async () => {
     expect((await lakehouse(["ingest", COUNTRIES, "--name", "countries"])).code).toBe(0);
-  }, 30_000);
+  }, 60_000);
 
   test("prints a table", async () => {
     const { code, out, err } = await lakehouse([
@@ -149,7 +149,7 @@ describe("sql", () => {
         "",
       ].join("\n"),
     );
-  }, 30_000);
+  }, 60_000);
 
   test("shows no more rows than asked for, and says how many there are", async () => {
     const statement = "SELECT country FROM countries";
@@ -158,7 +158,7 @@ describe("sql", () => {
     expect(out).toEndWith("(195 rows; not shown: 95 more rows)\n");
     const all = await lakehouse(["sql", statement, "--rows", "0"]);
     expect(all.out).toEndWith("(195 rows)\n");
-  }, 30_000);
+  }, 60_000);
 
   test("passes JSON and CSV through as the server sends them", async () => {
     const statement = "SELECT 9007199254740993 AS big, 'a,b' AS text, NULL AS nothing";
@@ -177,21 +177,21 @@ describe("sql", () => {
     expect(ndjson.out.trimEnd().split("\n")).toHaveLength(2);
     const table = await lakehouse(["sql", statement]);
     expect(table.out).toContain("\n9007199254740993 │ a,b");
-  }, 30_000);
+  }, 60_000);
 
   test("hands over parameters, positional and named", async () => {
     const positional = ["SELECT capital FROM countries WHERE iso_numeric = $1", "--param", "004"];
     const named = ["SELECT $n + 1 AS n, $text AS text", "--param", "n=41", "--param", "text=x=y"];
     expect((await lakehouse(["sql", ...positional, "--format", "csv"])).out).toContain("Kabul");
     expect((await lakehouse(["sql", ...named, "--format", "csv"])).out).toContain("42,x=y");
-  }, 30_000);
+  }, 60_000);
 
   test("shows the engine's complaint", async () => {
     const { code, out, err } = await lakehouse(["sql", "SELECT nosuch FROM countries"]);
     expect([code, out]).toEqual([1, ""]);
     expect(err).toStartWith("error: ");
     expect(err).toContain("nosuch");
-  }, 30_000);
+  }, 60_000);
 
   test("never passes a part of a result for the whole", async () => {
     const statement = `SELECT CASE WHEN range = 2900000 THEN error('late') ELSE 'filling' END AS x
@@ -217,7 +217,7 @@ describe("sql", () => {
     const [out, err] = await Promise.all([shell.stdout.text(), shell.stderr.text()]);
     expect(out.replaceAll("\r\n", "\n")).toBe("range\n0\n0\n");
     expect(err).toBe("");
-  }, 30_000);
+  }, 60_000);
 });
 
 describe("list and plugins", () => {
@@ -229,7 +229,7 @@ describe("list and plugins", () => {
     expect(out).toMatch(/^listed +│ +195 │ +11 │ +[\d.]+ KiB │ +1 │ \d{4}-\d\d-\d\d /m);
     const json = await lakehouse(["list", "--format", "json"]);
     expect(json.out).toContain('"listed"');
-  }, 30_000);
+  }, 60_000);
 
   test("plugins tells what is enabled, without a server", async () => {
     const config = await write("two.toml", "[plugins.storage-fs]\n[plugins.catalog]\n");
@@ -271,5 +271,5 @@ describe("a server with a token", () => {
     };
     expect(await run({ LAKEHOUSE_TOKEN: token })).toStartWith("0 ");
     expect(await run({})).toMatch(/^1 error: /);
-  }, 30_000);
+  }, 60_000);
 });

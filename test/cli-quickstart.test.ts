@@ -108,5 +108,5 @@ describe("quickstart", () => {
     } finally {
       await busy.stop(true);
     }
-  }, 30_000);
+  }, 60_000);
 });

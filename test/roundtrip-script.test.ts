@@ -158,7 +158,7 @@ const suite = (): void => {
         code: 1,
         output: expect.stringMatching(lie.found),
       });
-    }, 30_000);
+    }, 60_000);
   }
 
   test("fails if a refused file was stored all the same", async () => {

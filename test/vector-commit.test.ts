@@ -129,7 +129,7 @@ describe("a fold", () => {
     expect(await keysOf(folder.store, { prefix: "_vectors/" })).toEqual(["_vectors/a.lhv1"]);
     await using again = await openVectors(folder.store);
     expect(await idsIn(again.indexes)).toEqual(expected);
-  }, 30_000);
+  }, 60_000);
 
   test("that dies before it cleans up is not replayed over the new base", async () => {
     await using folder = await openFolder();
@@ -148,7 +148,7 @@ describe("a fold", () => {
     await using rig = await openVectors(folder.store);
     expect(await idsIn(rig.indexes)).toHaveLength(9);
     expect(await keysOf(folder.store, { prefix: "_vectors/a.log/" })).toHaveLength(1);
-  }, 30_000);
+  }, 60_000);
 
   test("whose answer was lost is followed by another one", async () => {
     await using folder = await openFolder();
@@ -163,7 +163,7 @@ describe("a fold", () => {
     expect(await add(rig.indexes, "p")).toMatchObject({ added: 1, count: 11 });
     await using again = await openVectors(folder.store);
     expect(await idsIn(again.indexes)).toHaveLength(11);
-  }, 30_000);
+  }, 60_000);
 });
 
 describe("a deleted index", () => {
@@ -243,7 +243,7 @@ describe("an index in memory only", () => {
     expect(await idsIn(rig.indexes)).toHaveLength(10);
     expect(await add(rig.indexes, "p")).toMatchObject({ count: 11 });
     expect(await keysOf(folder.store, { prefix: "_vectors/" })).toEqual([]);
-  }, 30_000);
+  }, 60_000);
 });
 
 describe("an index whose creation had an unknown outcome", () => {

@@ -5,7 +5,7 @@ import { overwriteStored } from "./support/stored-object.ts";
 import { clusteredVectors } from "./support/vector-data.ts";
 
 // Several starts of a real server, on a machine that may be busy with other tests.
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 async function create(server: TestServer, name: string, rest: object): Promise<void> {
   await okJson(await server.post("/vectors/index", { name, ...rest }));

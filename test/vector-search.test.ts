@@ -3,7 +3,7 @@ import { assertProblem, okJson, startServer } from "./support/server.ts";
 import { clusteredVectors } from "./support/vector-data.ts";
 
 // Several starts of a real server, on a machine that may be busy with other tests.
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 describe("vector indexes over HTTP", () => {
   test("are created, listed, described and deleted", async () => {

@@ -51,7 +51,7 @@ export const ALL_PLUGINS: Readonly<Record<string, Table>> = {
   vector: {},
 };
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 55_000;
 
 /** The command that runs the program under test. */
 export function programCommand(): readonly string[] {
