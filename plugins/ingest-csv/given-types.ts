@@ -2,17 +2,10 @@ import { type ColumnType, decimal, decimalDigits, TEXT, typeNamed } from "./colu
 import { type CellValue, numberReaderOf, readerOf, type ValueReader } from "./given-values.ts";
 import { type Kind, kinds } from "./kernel/kinds.ts";
 import type { ColumnFacts, GivenTest } from "./kernel/scanner.ts";
-import { PlainNumber } from "./plain-number.ts";
+import { DOUBLE_DIGITS, PlainNumber } from "./plain-number.ts";
 import type { OfferedColumn } from "./reconcile.ts";
 import type { TimeFormat, TimeFormats } from "./time-format.ts";
 import type { TypeName } from "./type-name.ts";
-
-/** What the cells of one part of a file have shown. */
-export interface GivenFacts {
-  readonly integer_digits: number;
-  readonly fraction_digits: number;
-  readonly has_signed_zero: boolean;
-}
 
 /** What a column can be read as, beside how it is judged. */
 interface Reading {
@@ -79,29 +72,8 @@ export class GivenColumn implements GivenTest {
     return this.#other.value?.(text);
   }
 
-  /** Its cells have forms of their own: one that looks like a known form may mean another value. */
-  get reads_all(): boolean {
-    return this.accepted === 0 && !this.#is_exact;
-  }
-
   #read(text: string): CellValue | undefined {
     return text.length > CELL_CHARACTERS_MAX ? undefined : this.#value(text);
-  }
-
-  /** What `fits` has counted; structured-cloneable. */
-  get seen(): GivenFacts {
-    return {
-      integer_digits: this.#integer_digits,
-      fraction_digits: this.#fraction_digits,
-      has_signed_zero: this.#has_signed_zero,
-    };
-  }
-
-  /** Takes in what was counted elsewhere. */
-  addSeen({ integer_digits, fraction_digits, has_signed_zero }: GivenFacts): void {
-    this.#integer_digits = Math.max(this.#integer_digits, integer_digits);
-    this.#fraction_digits = Math.max(this.#fraction_digits, fraction_digits);
-    this.#has_signed_zero ||= has_signed_zero;
   }
 
   /** True if a cell is zero with a minus, which a double keeps. */
@@ -145,8 +117,6 @@ export class GivenColumn implements GivenTest {
 }
 
 const INT64_DIGITS = 19;
-/** As many significant digits always survive a double (IEEE 754, DBL_DIG). */
-const DOUBLE_DIGITS = 15;
 
 const TRUE_WORDS = ["true", "t", "yes", "y", "1"];
 const FALSE_WORDS = ["false", "f", "no", "n", "0"];

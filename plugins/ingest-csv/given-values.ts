@@ -1,7 +1,7 @@
 import { decimalDigits } from "./column-types.ts";
 import { readIsoDay, readIsoInstant, readIsoTimestamp } from "./iso-time.ts";
 import { printsBack } from "./kernel/exact-double.ts";
-import { PlainNumber } from "./plain-number.ts";
+import { DOUBLE_DIGITS, PlainNumber } from "./plain-number.ts";
 import type { TimeFormat, TimeFormats } from "./time-format.ts";
 import type { TypeName } from "./type-name.ts";
 
@@ -27,7 +27,7 @@ export function readerOf(type: TypeName, formats: TimeFormats): ValueReader {
     case "BIGINT":
       return integerReader();
     case "DOUBLE":
-      return readDouble;
+      return doubleReader();
     case "DECIMAL":
       return decimalReader(type.precision, type.scale);
     case "BOOLEAN":
@@ -47,7 +47,7 @@ export function readerOf(type: TypeName, formats: TimeFormats): ValueReader {
 
 /** Reads whole numbers and decimals to be stored as this; undefined if no number is. */
 export function numberReaderOf(arrow: string): ValueReader | undefined {
-  if (arrow === "float64") return readDouble;
+  if (arrow === "float64") return doubleReader();
   if (arrow === "int64") return wholeReader();
   const digits = decimalDigits(arrow);
   return digits && decimalReader(digits.precision, digits.scale);
@@ -87,10 +87,15 @@ function decimalReader(precision: number, scale: number): ValueReader {
       : undefined;
 }
 
-function readDouble(text: string): number | undefined {
-  if (!SCIENTIFIC.test(text)) return undefined;
-  const literal = text.startsWith("+") ? text.slice(1) : text;
-  return printsBack(literal) ? Number(literal) : undefined;
+function doubleReader(): ValueReader {
+  const number = new PlainNumber();
+  return (text) => {
+    if (number.scan(text) && number.integer_digits + number.fraction_digits <= DOUBLE_DIGITS)
+      return Number(text);
+    if (!SCIENTIFIC.test(text)) return undefined;
+    const literal = text.startsWith("+") ? text.slice(1) : text;
+    return printsBack(literal) ? Number(literal) : undefined;
+  };
 }
 
 function readBoolean(text: string): boolean | undefined {

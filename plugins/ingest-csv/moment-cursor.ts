@@ -80,7 +80,10 @@ export class MomentCursor {
 
   /** As it is written, in this case. */
   takeLiteral(literal: string): boolean {
-    if (!this.#text.startsWith(literal, this.#at)) return false;
+    // With startsWith a cell of `%d/%m/%Y` takes half as long again.
+    for (let index = 0; index < literal.length; index++) {
+      if (this.#text.charCodeAt(this.#at + index) !== literal.charCodeAt(index)) return false;
+    }
     this.#at += literal.length;
     return true;
   }

@@ -2,8 +2,8 @@ const ZERO = 0x30;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
 const POINT = 0x2e;
-/** So many digits are exact as a double (2^53 has sixteen). */
-const EXACT_DIGITS = 15;
+/** So many digits always survive a double (IEEE 754, DBL_DIG). */
+export const DOUBLE_DIGITS = 15;
 
 /**
  * A number without an exponent: `-007.50`, `5.`, `.5`, with a plus or without. One is used for many
@@ -51,10 +51,6 @@ export class PlainNumber {
     return this.#text.charCodeAt(0) === MINUS;
   }
 
-  get is_zero(): boolean {
-    return this.#end < 0;
-  }
-
   /** Digits before the point, leading zeros too. */
   get written_digits(): number {
     return this.#point - this.#start;
@@ -73,7 +69,7 @@ export class PlainNumber {
   /** The value × 10^scale; of a number with no more than `scale` digits behind its point. */
   unscaled(scale: number): bigint {
     const value =
-      this.integer_digits + scale <= EXACT_DIGITS
+      this.integer_digits + scale <= DOUBLE_DIGITS
         ? this.#shortValue(scale)
         : this.#longValue(scale);
     return this.is_negative ? -value : value;

@@ -25,27 +25,29 @@ export type TimeFormatKind = "date" | "timestamp";
 /** Takes a part of the cell; false if it does not stand there. */
 type Step = (cursor: MomentCursor) => boolean;
 
-/** What takes a part, given the least digits of a number of one or two. */
-const DIRECTIVES: ReadonlyMap<string, (digits_min: number) => Step> = new Map([
-  ["Y", () => (cursor) => cursor.takeYear()],
-  ["y", () => (cursor) => cursor.takeShortYear()],
-  ["m", (digits_min) => (cursor) => cursor.takeMonth(digits_min)],
-  ["d", (digits_min) => (cursor) => cursor.takeDay(digits_min)],
-  ["j", () => (cursor) => cursor.takeDayOfYear()],
-  ["b", () => (cursor) => cursor.takeMonthName(SHORT_MONTHS)],
-  ["B", () => (cursor) => cursor.takeMonthName(MONTHS)],
-  ["H", (digits_min) => (cursor) => cursor.takeHour(digits_min)],
-  ["I", (digits_min) => (cursor) => cursor.takeHalfHour(digits_min)],
-  ["p", () => (cursor) => cursor.takeHalf()],
-  ["M", (digits_min) => (cursor) => cursor.takeMinute(digits_min)],
-  ["S", (digits_min) => (cursor) => cursor.takeSecond(digits_min)],
-  ["f", () => (cursor) => cursor.takeFraction()],
-  ["z", () => (cursor) => cursor.takeOffset()],
-] satisfies [string, (digits_min: number) => Step][]);
+/**
+ * Of a number of one or two digits both are taken if they stand there, as the engine does: so there
+ * are exactly two where another number follows at once.
+ */
+const DIRECTIVES: ReadonlyMap<string, Step> = new Map<string, Step>([
+  ["Y", (cursor) => cursor.takeYear()],
+  ["y", (cursor) => cursor.takeShortYear()],
+  ["m", (cursor) => cursor.takeMonth(1)],
+  ["d", (cursor) => cursor.takeDay(1)],
+  ["j", (cursor) => cursor.takeDayOfYear()],
+  ["b", (cursor) => cursor.takeMonthName(SHORT_MONTHS)],
+  ["B", (cursor) => cursor.takeMonthName(MONTHS)],
+  ["H", (cursor) => cursor.takeHour(1)],
+  ["I", (cursor) => cursor.takeHalfHour(1)],
+  ["p", (cursor) => cursor.takeHalf()],
+  ["M", (cursor) => cursor.takeMinute(1)],
+  ["S", (cursor) => cursor.takeSecond(1)],
+  ["f", (cursor) => cursor.takeFraction()],
+  ["z", (cursor) => cursor.takeOffset()],
+]);
 const DATE_DIRECTIVES = "YymdjbB";
 const FORMAT_CHARACTERS_MAX = 64;
-/** Behind a literal that is no digit a number may be written without its leading zero. */
-const NUMBERS = "YymdjHIMSf";
+const NUMBER_DIRECTIVES = "YymdjHIMSf";
 
 /**
  * Reads a format. Every value it accepts is read by the engine's `strptime` as the same moment.
@@ -101,24 +103,20 @@ function readers(
   };
 }
 
-function stepOf(item: string, index: number, items: readonly string[]): Step {
+function stepOf(item: string): Step {
+  const directive = item.startsWith("%") ? DIRECTIVES.get(item.slice(1)) : undefined;
   const literal = item === "%%" ? "%" : item;
-  const directive = item === "%%" ? undefined : DIRECTIVES.get(item.slice(1));
-  if (!item.startsWith("%") || directive === undefined)
-    return (cursor) => cursor.takeLiteral(literal);
-  return directive(beginsWithDigit(items[index + 1]) ? 2 : 1);
+  return directive ?? ((cursor) => cursor.takeLiteral(literal));
 }
-
-const beginsWithDigit = (item: string | undefined): boolean =>
-  item !== undefined &&
-  (item.startsWith("%") ? NUMBERS.includes(item.charAt(1)) : /^[0-9]/.test(item));
 
 /** An offset ends where it cannot go on: `+02` and `2024` in one would be read as `+0220`. */
 function runOn(items: readonly string[]): string | undefined {
   const next = items[items.indexOf("%z") + 1];
-  return items.includes("%z") && (beginsWithDigit(next) || next?.startsWith(":") === true)
-    ? "behind %z there can be no number and no colon."
-    : undefined;
+  if (!items.includes("%z") || next === undefined) return undefined;
+  const goes_on = next.startsWith("%")
+    ? NUMBER_DIRECTIVES.includes(next.slice(1))
+    : /^[0-9:]/.test(next);
+  return goes_on ? "behind %z there can be no number and no colon." : undefined;
 }
 
 /** What is missing in a format, or is too much in it. */
