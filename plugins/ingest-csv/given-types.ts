@@ -7,6 +7,13 @@ import type { OfferedColumn } from "./reconcile.ts";
 import type { TimeFormat, TimeFormats } from "./time-format.ts";
 import type { TypeName } from "./type-name.ts";
 
+/** What the cells of one part of a file have shown. */
+export interface GivenFacts {
+  readonly integer_digits: number;
+  readonly fraction_digits: number;
+  readonly has_signed_zero: boolean;
+}
+
 /** What a column can be read as, beside how it is judged. */
 interface Reading {
   readonly arrow: string;
@@ -72,8 +79,29 @@ export class GivenColumn implements GivenTest {
     return this.#other.value?.(text);
   }
 
+  /** Its cells have forms of their own: one that looks like a known form may mean another value. */
+  get reads_all(): boolean {
+    return this.accepted === 0 && !this.#is_exact;
+  }
+
   #read(text: string): CellValue | undefined {
     return text.length > CELL_CHARACTERS_MAX ? undefined : this.#value(text);
+  }
+
+  /** What `fits` has counted; structured-cloneable. */
+  get seen(): GivenFacts {
+    return {
+      integer_digits: this.#integer_digits,
+      fraction_digits: this.#fraction_digits,
+      has_signed_zero: this.#has_signed_zero,
+    };
+  }
+
+  /** Takes in what was counted elsewhere. */
+  addSeen({ integer_digits, fraction_digits, has_signed_zero }: GivenFacts): void {
+    this.#integer_digits = Math.max(this.#integer_digits, integer_digits);
+    this.#fraction_digits = Math.max(this.#fraction_digits, fraction_digits);
+    this.#has_signed_zero ||= has_signed_zero;
   }
 
   /** True if a cell is zero with a minus, which a double keeps. */
