@@ -28,7 +28,16 @@ export interface PutOptions {
 export type PutBody =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "stream"; readonly stream: AsyncIterable<Uint8Array> }
-  | { readonly kind: "file"; readonly path: string };
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      /**
+       * The file is the caller's own, and nobody writes to it any more: a store may then keep the
+       * very file rather than a copy. The path stays, to be put again or removed; times and mode of
+       * the file may change.
+       */
+      readonly frozen?: boolean;
+    };
 
 /** `offset` in bytes from the start; without `length` to the end (RFC 9110 §14.1.2). */
 export interface ByteRange {

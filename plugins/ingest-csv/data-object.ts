@@ -45,7 +45,8 @@ export interface DescribedObject {
 
 /**
  * Stores a data object, unless exactly these bytes are there already: objects are immutable. One
- * that is damaged or incomplete is written again, so that ingesting a file anew repairs it.
+ * that is damaged or incomplete is written again, so that ingesting a file anew repairs it. Nobody
+ * may write to the file at `path` any more: it may become the object.
  */
 export async function storeObject(
   store: ObjectStore,
@@ -59,7 +60,8 @@ export async function storeObject(
   } else if (existing !== undefined) {
     await release(existing.stream);
   }
-  await store.put(object.key, { kind: "file", path }, signal === undefined ? {} : { signal });
+  const body = { kind: "file", path, frozen: true } as const;
+  await store.put(object.key, body, signal === undefined ? {} : { signal });
 }
 
 async function sha256Of(stream: AsyncIterable<Uint8Array>): Promise<string> {

@@ -1,4 +1,4 @@
-import { constants, copyFile, type FileHandle, open, rm } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, link, lstat, open, rm } from "node:fs/promises";
 import { LakehouseError } from "../../core/error.ts";
 import type { PutBody } from "../../core/storage.ts";
 import { onDisk } from "./errno.ts";
@@ -45,11 +45,32 @@ export async function spool(
 
 async function openNew(path: string, body: PutBody): Promise<FileHandle> {
   if (body.kind !== "file") return open(path, "wx");
-  // In the kernel, and without copying a byte where the file system can share blocks.
-  await copyFile(body.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  if (body.frozen !== true || !(await adopt(body.path, path))) {
+    // In the kernel, and without copying a byte where the file system can share blocks.
+    await copyFile(body.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  }
   const file = await open(path, "r+");
   await file.chmod(0o644 & ~process.umask());
   return file;
+}
+
+/**
+ * Gives a file a second name, so that it is the object and its bytes stay where they are; false,
+ * with nothing done, if it has to be copied.
+ */
+async function adopt(source: string, path: string): Promise<boolean> {
+  try {
+    await link(source, path);
+  } catch {
+    // On another file system, or on one without links. What else is wrong, the copy will say.
+    return false;
+  }
+  const stats = await lstat(path);
+  const is_ours = process.getuid === undefined || stats.uid === process.getuid();
+  // One with a third name may be an object already, whose stamp is its own.
+  if (stats.isFile() && stats.nlink === 2 && is_ours) return true;
+  await rm(path);
+  return false;
 }
 
 async function writeStream(

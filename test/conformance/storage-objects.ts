@@ -1,7 +1,4 @@
 import { expect } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { body, bytesOf, expectCode, patternBytes, textOf } from "./storage-bytes.ts";
 import type { Suite } from "./storage.ts";
 
@@ -49,29 +46,6 @@ export function objectTests(suite: Suite): void {
     const key = `${suite.prefix()}view`;
     await suite.store().put(key, body(Buffer.from("xxmiddlexx").subarray(2, 8)));
     expect(await textOf(suite.store(), key)).toBe("middle");
-  });
-
-  claim("a file is stored from its path, and the file stays", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "lakehouse-conformance-"));
-    try {
-      const path = join(folder, "source");
-      const bytes = patternBytes(300_001, 7);
-      await writeFile(path, bytes);
-      const key = `${suite.prefix()}from-file`;
-      const info = await suite.store().put(key, { kind: "file", path });
-      expect(info.size_bytes).toBe(bytes.length);
-      expect(await bytesOf(suite.store(), key)).toEqual(Buffer.from(bytes));
-      expect(await Bun.file(path).exists()).toBe(true);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-  });
-
-  claim("a file that is not there stores nothing", async () => {
-    const key = `${suite.prefix()}from-nothing`;
-    const path = join(tmpdir(), "lakehouse-no-such-file");
-    expect(await outcome(suite.store().put(key, { kind: "file", path }))).toBe("rejected");
-    expect(await suite.store().head(key)).toBeUndefined();
   });
 
   claim("an overwrite changes bytes, size and etag", async () => {
@@ -197,12 +171,5 @@ function localPathTests(suite: Suite): void {
       expect(await store.localPath?.(key)).toBeUndefined();
     },
     "local_path",
-  );
-}
-
-async function outcome(promise: Promise<unknown>): Promise<"resolved" | "rejected"> {
-  return promise.then(
-    () => "resolved" as const,
-    () => "rejected" as const,
   );
 }

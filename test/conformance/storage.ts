@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ObjectStore, StorageTraits } from "../../core/storage.ts";
 import { conditionTests } from "./storage-conditions.ts";
+import { fileTests } from "./storage-files.ts";
 import { keyTests } from "./storage-keys.ts";
 import { listingTests } from "./storage-listing.ts";
 import { objectTests } from "./storage-objects.ts";
@@ -94,6 +95,7 @@ export function storageConformance(
       expect(suite.store().scheme).toMatch(/^[a-z][a-z0-9]*$/);
     });
     objectTests(suite);
+    fileTests(suite);
     streamTests(suite);
     conditionTests(suite);
     keyTests(suite);
