@@ -1,4 +1,3 @@
-import type { DuckDBInstance } from "@duckdb/node-api";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
@@ -12,11 +11,10 @@ import { type Dialect, readDialect } from "./dialect.ts";
 import { afterFault, encodingOf, type TextFile, transcodeFile } from "./encoding.ts";
 import { schemaMembers, type WrittenFile } from "./judged-schema.ts";
 import { type CsvOptions, readOptions } from "./options.ts";
-import { joinParquet } from "./parquet/join.ts";
 import type { RangeThreads } from "./range-threads.ts";
 import { writeNoRows } from "./range-convert.ts";
-import { checkReadBack, readBack } from "./read-back.ts";
 import { RejectRows } from "./reject-rows.ts";
+import { ResultFile } from "./result-file.ts";
 import { csvNotices, csvReport, explainedDiff, type Findings } from "./report.ts";
 import type { TextFault } from "./text-check.ts";
 import { TextConversion } from "./text-conversion.ts";
@@ -116,7 +114,7 @@ async function convertText(source: Source): Promise<CodecOutput | TextFault> {
 /** What becomes of the rows. */
 interface Writing {
   readonly folder: string;
-  readonly engine: DuckDBInstance;
+  readonly result: ResultFile;
   readonly rejects: RejectRows | undefined;
 }
 
@@ -135,7 +133,10 @@ function conversionOf(reading: Reading, writing: Writing | undefined): TextConve
     columns,
     bad,
     rejects: writing?.rejects,
-    folder: writing?.folder,
+    writing: writing && {
+      folder: writing.folder,
+      onRange: (paths, columns) => writing.result.add(paths, columns),
+    },
     progress: job.progress,
     range_bytes: limits.range_bytes,
   });
@@ -153,18 +154,21 @@ async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
   const { job, limits, text, dialect, options } = reading;
   const folder = join(job.work_path, text.encoding);
   await mkdir(folder, { mode: 0o700 });
-  const engine = await openEngine({ ...limits, temp_path: join(folder, "spill") });
+  // One thread: it only reads back what other threads have written, a range at a time.
+  const engine = await openEngine({ ...limits, threads: 1, temp_path: join(folder, "spill") });
   const rejects =
     options.on_error === "reject" && job.rejects_path !== undefined
       ? new RejectRows(engine, dialect, join(folder, "rejects"))
       : undefined;
+  const result = new ResultFile(engine, job.output_path);
   const connection = await engine.connect();
   try {
     await lockDown(connection, [], [folder]);
-    return await convertRows(reading, { folder, engine, rejects });
+    return await convertRows(reading, { folder, result, rejects });
   } catch (error) {
     throw asRefusal(error);
   } finally {
+    await result[Symbol.asyncDispose]();
     await rejects?.idle();
     connection.closeSync();
     engine.closeSync();
@@ -173,7 +177,7 @@ async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
 
 async function convertRows(reading: Reading, writing: Writing): Promise<CodecOutput | TextFault> {
   const { job, bad } = reading;
-  const { folder, engine, rejects } = writing;
+  const { folder, result, rejects } = writing;
   const conversion = conversionOf(reading, writing);
   const fault = await conversion.run();
   if (fault !== undefined) return fault;
@@ -182,11 +186,10 @@ async function convertRows(reading: Reading, writing: Writing): Promise<CodecOut
   const { scan, judged } = findings;
   if (judged.verdict === "conflict") return outputOf(findings, NOTHING, undefined);
   const columns = judged.written;
-  const parts = (await conversion.finish(columns)).flat();
-  const paths = parts.length === 0 ? [await writeNoRows(columns, folder)] : parts;
-  checkReadBack(scan, columns, await readBack(engine, columns, paths));
-  const joined = await joinParquet(paths, job.output_path);
-  if (joined.row_count !== scan.row_count) throw new EngineDisagrees("the joined file lost rows");
+  const ranges = await conversion.finish(columns);
+  const is_empty = scan.row_count === 0;
+  const all = is_empty ? [[await writeNoRows(columns, folder)]] : ranges;
+  const joined = await result.finish(all, columns, scan);
   return outputOf(findings, joined, await rejects?.finish(job.rejects_path ?? ""));
 }
 

@@ -32,7 +32,7 @@ export interface RangeSettings {
   readonly bad_max: number;
 }
 
-export interface RangeJob extends TextRange {
+export interface RangeJob extends Pick<TextRange, "start" | "end"> {
   readonly settings: RangeSettings;
   /** What to write the rows as, and where; without it they are only judged. */
   readonly output?: RangeOutput | undefined;

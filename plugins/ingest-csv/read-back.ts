@@ -21,7 +21,6 @@ export async function readBack(
   columns: readonly WrittenColumn[],
   paths: readonly string[],
 ): Promise<ReadBack> {
-  if (paths.length === 0) return NOTHING(columns.length);
   const sums = columns.flatMap(({ name, type }) => {
     const column = sqlIdentifier(name);
     const bytes = type === "utf8" ? `coalesce(sum(strlen(${column})), 0)` : "0";
@@ -44,10 +43,21 @@ export async function readBack(
   }
 }
 
-const NOTHING = (width: number): ReadBack => ({
+export const readNothing = (width: number): ReadBack => ({
   row_count: 0,
   values: Array.from({ length: width }, () => ({ value_count: 0, text_bytes: 0 })),
 });
+
+/** Pure. */
+export function addReadBack(one: ReadBack, other: ReadBack): ReadBack {
+  return {
+    row_count: one.row_count + other.row_count,
+    values: one.values.map(({ value_count, text_bytes }, index) => ({
+      value_count: value_count + (other.values[index]?.value_count ?? 0),
+      text_bytes: text_bytes + (other.values[index]?.text_bytes ?? 0),
+    })),
+  };
+}
 
 /**
  * Holds what the engine found against what the kernel counted while it judged: rows, values of every

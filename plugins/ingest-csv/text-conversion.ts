@@ -3,7 +3,7 @@ import type { ArrivingFile } from "./arriving-file.ts";
 import { type BadRecords, SHOWN_MAX } from "./bad-records.ts";
 import type { ConversionProgress } from "./conversion-progress.ts";
 import type { CsvColumns } from "./csv-columns.ts";
-import type { JudgedSchema, WrittenColumn } from "./judged-schema.ts";
+import { type JudgedSchema, samePlan, type WrittenColumn } from "./judged-schema.ts";
 import type { BadRecord, Scan } from "./kernel/scanner.ts";
 import {
   type RangeJob,
@@ -13,14 +13,24 @@ import {
   sampleRange,
 } from "./range-convert.ts";
 import { convertHere, type RangeThreads } from "./range-threads.ts";
+import type { RangePaths } from "./result-file.ts";
 import { recordTooLong } from "./record-too-long.ts";
 import { ScanSum } from "./scan-sum.ts";
 import type { TextFault } from "./text-check.ts";
 import { cutText, type TextRange } from "./text-cuts.ts";
 import { EngineDisagrees } from "./witness.ts";
 
-/** Of a text; what one thread holds in memory, and one row group of the result unless it is wide. */
-const RANGE_BYTES = 16 * 1024 * 1024;
+/**
+ * Of a text; what one thread holds in memory, and one row group of the result unless it is wide. Short
+ * ones are sooner done when the upload ends, long ones make a smaller footer.
+ */
+const RANGE_BYTES_MIN = 8 * 1024 * 1024;
+const RANGE_BYTES_MAX = 16 * 1024 * 1024;
+const RANGES_AHEAD = 32;
+
+/** Of the range that begins at `start`: the same for the same text, however long it will be. */
+const rangeBytes = (start: number): number =>
+  Math.max(RANGE_BYTES_MIN, Math.min(RANGE_BYTES_MAX, Math.floor(start / RANGES_AHEAD)));
 
 export interface TextConversionOptions {
   readonly settings: Omit<RangeSettings, "bad_max">;
@@ -30,15 +40,18 @@ export interface TextConversionOptions {
   readonly bad: BadRecords;
   /** Receives every record that is no row, in the order of the file. */
   readonly rejects: { add(record: BadRecord): void } | undefined;
-  /** Where the rows are written; without it they are only judged. */
-  readonly folder: string | undefined;
+  /** Where the rows are written, and who is told; without it they are only judged. */
+  readonly writing: RowWriting | undefined;
   readonly progress: ConversionProgress | undefined;
   /** For tests alone: another size gives other files for the same text. */
   readonly range_bytes?: number | undefined;
 }
 
-/** Told of each range whose rows are written, in order, as long as the plan stays as it began. */
-export type OnWritten = (paths: readonly string[], columns: readonly WrittenColumn[]) => void;
+export interface RowWriting {
+  readonly folder: string;
+  /** The files of each range, in order; undefined if it is to be written again. */
+  readonly onRange: (paths: RangePaths | undefined, columns: readonly WrittenColumn[]) => void;
+}
 
 interface Task {
   readonly range: TextRange;
@@ -86,14 +99,14 @@ export class TextConversion {
    * `limit_exceeded` for a record that is too long.
    */
   async run(): Promise<TextFault | undefined> {
-    const { file, threads, settings, range_bytes = RANGE_BYTES } = this.#options;
+    const { file, threads, settings, range_bytes } = this.#options;
     try {
       for await (const range of cutText(file, settings.dialect, {
-        range_bytes,
+        rangeBytes: range_bytes === undefined ? rangeBytes : () => range_bytes,
         record_limit_bytes: settings.record_limit_bytes,
       })) {
         if (this.#is_over) break;
-        const is_alone = this.#tasks.length === 0 && range.end - range.start < range_bytes;
+        const is_alone = this.#tasks.length === 0 && range.is_last;
         if (!is_alone) await threads.free();
         await this.#begin(range, is_alone ? convertHere : (job) => threads.convert(job));
       }
@@ -105,7 +118,7 @@ export class TextConversion {
   }
 
   /** The files of all rows, in order, written by the final plan. */
-  async finish(columns: readonly WrittenColumn[]): Promise<readonly (readonly string[])[]> {
+  async finish(columns: readonly WrittenColumn[]): Promise<readonly RangePaths[]> {
     const { threads } = this.#options;
     return Promise.all(
       this.#tasks.map(async (task, index) => {
@@ -122,8 +135,8 @@ export class TextConversion {
   }
 
   async #begin(range: TextRange, convert: (job: RangeJob) => Promise<RangeResult>): Promise<void> {
-    const { folder, columns } = this.#options;
-    if (folder !== undefined)
+    const { writing, columns } = this.#options;
+    if (writing !== undefined)
       this.#judged ??= columns.judge(await sampleRange({ ...range, settings: this.#settings }));
     const plan = this.#judged?.written;
     const result = convert(this.#jobOf(range, `rows-${this.#tasks.length}`, plan));
@@ -141,16 +154,16 @@ export class TextConversion {
     name: string,
     columns: readonly WrittenColumn[] | undefined,
   ): RangeJob {
-    const { folder } = this.#options;
+    const { writing } = this.#options;
     const output: RangeOutput | undefined =
-      folder === undefined || columns === undefined
+      writing === undefined || columns === undefined
         ? undefined
-        : { columns, path_prefix: join(folder, `${name}-`) };
+        : { columns, path_prefix: join(writing.folder, `${name}-`) };
     return { settings: this.#settings, start, end, output };
   }
 
   /** Ranges are merged in their order, so that the earliest problem is the one that is told. */
-  #merge(task: Task, { fault, too_long, scan, given, bad }: RangeResult): void {
+  #merge(task: Task, { fault, too_long, scan, given, bad, paths }: RangeResult): void {
     if (this.#is_over) return;
     const { row_count, bad_count, line_break_count } = this.#sum.scan;
     const lines_before = this.#options.settings.dialect.data_line - 1 + line_break_count;
@@ -162,6 +175,9 @@ export class TextConversion {
     if (too_long !== undefined)
       throw recordTooLong({ ...too_long, line: too_long.line + lines_before });
     if (scan === undefined) throw new Error("a range without a result");
+    // The rest of the text was not looked at: that must never pass for its end.
+    if (task.range.is_broken)
+      throw new Error("a record that is too long was read as one that is not");
     for (const record of bad) {
       const moved = {
         ...record,
@@ -176,18 +192,9 @@ export class TextConversion {
     this.#sum.add(scan);
     this.#merged_count += 1;
     if (this.#judged !== undefined) this.#judged = this.judge();
-    const { progress } = this.#options;
+    const { progress, writing } = this.#options;
+    if (task.columns !== undefined) writing?.onRange(paths, task.columns);
     progress?.judged(task.range.end, this.#sum.scan.row_count);
     progress?.parts(this.#merged_count, this.#tasks.length);
   }
-}
-
-/** True if both give the same file for the same rows. Pure. */
-export function samePlan(one: readonly WrittenColumn[], other: readonly WrittenColumn[]): boolean {
-  if (one.length !== other.length) return false;
-  return one.every((column, index) => {
-    const { id, name, type, source } = other[index] ?? {};
-    const is_same = column.id === id && column.name === name && column.type === type;
-    return is_same && column.source === source;
-  });
 }

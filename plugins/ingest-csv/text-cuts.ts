@@ -8,11 +8,15 @@ import { codeOf } from "./kernel/field-syntax.ts";
 export interface TextRange {
   readonly start: number;
   readonly end: number;
+  /** Nothing follows. False also where nothing happens to follow a cut. */
+  readonly is_last: boolean;
+  /** It ends in the middle of a record that is too long; what follows was not looked at. */
+  readonly is_broken: boolean;
 }
 
 export interface CutOptions {
-  /** Ranges are cut behind the first record that goes beyond so many bytes. */
-  readonly range_bytes: number;
+  /** Of a range that begins there; it is cut behind the first record that goes beyond so many. */
+  readonly rangeBytes: (start: number) => number;
   /** A record longer than this is cut anyhow: it is an error whatever follows. */
   readonly record_limit_bytes: number;
 }
@@ -26,7 +30,7 @@ const CAPACITY_BYTES = 1024 * 1024;
 export async function* cutText(
   file: ArrivingFile,
   { delimiter, quote, escape, data_offset }: Dialect,
-  { range_bytes, record_limit_bytes }: CutOptions,
+  { rangeBytes, record_limit_bytes }: CutOptions,
 ): AsyncGenerator<TextRange, void, void> {
   const { kernel } = await CsvKernel.open();
   const escape_code = escape === quote ? 0 : codeOf(escape);
@@ -37,28 +41,34 @@ export async function* cutText(
   /** Of the first byte of the input, and how many of them have been there before. */
   let position = data_offset;
   let held = 0;
+  /** The record that the next cut waits for begins here, or later. */
+  let record_start = data_offset;
+  let is_broken = false;
   for (;;) {
     const count = await file.read(input.subarray(held), position + held);
     const length = held + count;
     let at = 0;
     while (at < length) {
-      const wanted = Math.min(length, Math.max(at, start + range_bytes - position));
+      const wanted = Math.min(length, Math.max(at, start + rangeBytes(start) - position));
       kernel.skipTo(at, wanted);
       if (wanted === length) {
         at = length;
+        record_start = position + length;
         break;
       }
       const is_cut = kernel.cutAfter(wanted, length, count === 0) !== 0;
       at = numberOf(kernel.cut_at);
+      if (numberOf(kernel.line_at) > 0) record_start = position + numberOf(kernel.line_at);
       if (!is_cut) break;
-      yield { start, end: position + at };
+      yield { start, end: position + at, is_last: false, is_broken: false };
       start = position + at;
     }
     held = length - at;
     if (held > 0) input.copyWithin(0, at, length);
     position += at;
     if (count === 0) break;
-    if (position - start > range_bytes + record_limit_bytes) break;
+    is_broken = position - record_start > record_limit_bytes + CAPACITY_BYTES;
+    if (is_broken) break;
   }
-  if (position > start) yield { start, end: position };
+  if (position > start) yield { start, end: position, is_last: true, is_broken };
 }

@@ -43,6 +43,7 @@ export interface Kernel {
   readonly encoded_records: WebAssembly.Global;
   readonly misfits: WebAssembly.Global;
   readonly cut_at: WebAssembly.Global;
+  readonly line_at: WebAssembly.Global;
   readonly record_count: WebAssembly.Global;
   readonly line_count: WebAssembly.Global;
   readonly row_count: WebAssembly.Global;

@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { readStruct, type ThriftStruct, type ThriftValue, writeStruct } from "./thrift-compact.ts";
 
 /**
@@ -30,40 +30,69 @@ export interface JoinedFile {
   readonly row_count: number;
 }
 
+/** One file that other files are joined to, one after another. */
+export class ParquetJoin implements AsyncDisposable {
+  readonly #output: FileHandle;
+  readonly #hasher = new Bun.CryptoHasher("sha256");
+  #size_bytes = 0;
+  #joined: ThriftStruct | undefined;
+
+  private constructor(output: FileHandle) {
+    this.#output = output;
+  }
+
+  /** `output_path` must not exist. */
+  static async create(output_path: string): Promise<ParquetJoin> {
+    const join = new ParquetJoin(await open(output_path, "wx", 0o600));
+    await join.#write(MAGIC);
+    return join;
+  }
+
+  /** Throws `RangeError` if the file does not belong to the ones before. One call at a time. */
+  async add(path: string): Promise<void> {
+    const shift = BigInt(this.#size_bytes - MAGIC.length);
+    const footer = await copyPages(path, (bytes) => this.#write(bytes));
+    this.#joined = this.#joined === undefined ? footer : append(this.#joined, footer, shift, path);
+  }
+
+  /** No more files. Throws `RangeError` if there was none. */
+  async finish(): Promise<JoinedFile> {
+    const joined = this.#joined;
+    if (joined === undefined) throw new RangeError("there is no file to join");
+    const footer = writeStruct(joined);
+    const tail = Buffer.alloc(TAIL_BYTES);
+    tail.writeUInt32LE(footer.length);
+    MAGIC.copy(tail, 4);
+    await this.#write(footer);
+    await this.#write(tail);
+    return {
+      size_bytes: this.#size_bytes,
+      sha256: this.#hasher.digest("hex"),
+      row_count: Number(intOf(joined, FILE.num_rows)),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#output.close();
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    this.#hasher.update(bytes);
+    this.#size_bytes += bytes.length;
+    for (let done = 0; done < bytes.length;) {
+      done += (await this.#output.write(bytes, done)).bytesWritten;
+    }
+  }
+}
+
 /** Writes `output_path`, which must not exist. Throws `RangeError` if the files do not belong together. */
 export async function joinParquet(
   parts: readonly string[],
   output_path: string,
 ): Promise<JoinedFile> {
-  await using output = await open(output_path, "wx", 0o600);
-  const hasher = new Bun.CryptoHasher("sha256");
-  let size_bytes = 0;
-  const write = async (bytes: Uint8Array): Promise<void> => {
-    hasher.update(bytes);
-    size_bytes += bytes.length;
-    for (let done = 0; done < bytes.length;) {
-      done += (await output.write(bytes, done)).bytesWritten;
-    }
-  };
-  await write(MAGIC);
-  let joined: ThriftStruct | undefined;
-  for (const path of parts) {
-    const shift = BigInt(size_bytes - MAGIC.length);
-    const footer = await copyPages(path, write);
-    joined = joined === undefined ? footer : append(joined, footer, shift, path);
-  }
-  if (joined === undefined) throw new RangeError("there is no file to join");
-  const footer = writeStruct(joined);
-  const tail = Buffer.alloc(TAIL_BYTES);
-  tail.writeUInt32LE(footer.length);
-  MAGIC.copy(tail, 4);
-  await write(footer);
-  await write(tail);
-  return {
-    size_bytes,
-    sha256: hasher.digest("hex"),
-    row_count: Number(intOf(joined, FILE.num_rows)),
-  };
+  await using join = await ParquetJoin.create(output_path);
+  for (const path of parts) await join.add(path);
+  return await join.finish();
 }
 
 /** Hands on all bytes between the leading magic and the footer; returns the footer. */

@@ -9,6 +9,8 @@ const CR: u8 = 13;
 
 /** Where the last call stopped: behind a record if it found one, else what it is to go on with. */
 export let cut_at: u32 = 0;
+/** Behind the last line end outside of quotes that the last call came across; 0 if there was none. */
+export let line_at: u32 = 0;
 let quoted: bool = false;
 /** The byte before; the first record begins as if behind a line end. */
 let before: u8 = LF;
@@ -73,6 +75,7 @@ export function skipTo(from: u32, to: u32): void {
  * gone over but for a CR at its end, if there is none. With `final` nothing follows.
  */
 export function cutAfter(from: u32, to: u32, final: bool): bool {
+  line_at = 0;
   for (let at = from; at < to; at++) {
     const byte = load<u8>(input + at);
     if (!quoted && (byte == LF || byte == CR)) {
@@ -85,6 +88,7 @@ export function cutAfter(from: u32, to: u32, final: bool): bool {
       if (pair) at++;
       before = LF;
       closed = escaped = false;
+      line_at = at + 1;
       if (blank) continue;
       cut_at = at + 1;
       return true;

@@ -1,5 +1,5 @@
 /** What the kernel offers its host, `plugins/ingest-csv/kernel/scanner.ts`. */
-import { clearCuts, cut_at, cutAfter, skipTo } from "./cuts";
+import { clearCuts, cut_at, cutAfter, line_at, skipTo } from "./cuts";
 import { clearEncoder, encoded_records, encodeRecords, misfits } from "./encode";
 import {
   beginColumns,
@@ -88,6 +88,7 @@ export {
   indexRecords,
   input,
   judgeRecords,
+  line_at,
   line_count,
   line_ends,
   longest_record,

@@ -84,9 +84,14 @@ export function allocate(bytes: usize): usize {
   const at = free;
   const end = (at + bytes + SLACK_BYTES + 63) & ~63;
   const pages = <i32>((end + 65535) >>> 16) - memory.size();
-  if (end < at || (pages > 0 && memory.grow(pages) < 0)) return 0;
+  if (end < at || (pages > 0 && !grow(pages))) return 0;
   free = end;
   return at;
+}
+
+/** By half at least, if it can be had: growing may move the whole memory. */
+function grow(pages: i32): bool {
+  return memory.grow(max(pages, memory.size() / 2)) >= 0 || memory.grow(pages) >= 0;
 }
 
 /** Lays out the memory of a file. False if it cannot be had. */

@@ -1,0 +1,103 @@
+import type { DuckDBInstance } from "@duckdb/node-api";
+import { rm } from "node:fs/promises";
+import { samePlan, type WrittenColumn } from "./judged-schema.ts";
+import type { Scan } from "./kernel/scanner.ts";
+import { type JoinedFile, ParquetJoin } from "./parquet/join.ts";
+import { addReadBack, checkReadBack, type ReadBack, readBack, readNothing } from "./read-back.ts";
+import { EngineDisagrees } from "./witness.ts";
+
+/** The files of one range, in the order of its rows. */
+export type RangePaths = readonly string[];
+
+/**
+ * Makes one Parquet file of those of the ranges. Each is read back by the engine and joined to the
+ * ones before as soon as it is there; if the columns turn out otherwise, all of it is done again.
+ */
+export class ResultFile implements AsyncDisposable {
+  readonly #engine: DuckDBInstance;
+  readonly #path: string;
+  #draft: Draft | undefined;
+  /** The ranges so far were not all written as the same columns. */
+  #is_mixed = false;
+  #is_whole = false;
+
+  constructor(engine: DuckDBInstance, path: string) {
+    this.#engine = engine;
+    this.#path = path;
+  }
+
+  /** The files of the next range; undefined if it has to be written again. A failure shows later. */
+  add(paths: RangePaths | undefined, columns: readonly WrittenColumn[]): void {
+    this.#draft ??= new Draft(this.#engine, this.#path, columns);
+    if (paths === undefined || !samePlan(this.#draft.columns, columns)) this.#is_mixed = true;
+    if (paths !== undefined && !this.#is_mixed) this.#draft.add(paths);
+  }
+
+  /** Of all ranges, as they are now. Throws `EngineDisagrees`. */
+  async finish(
+    ranges: readonly RangePaths[],
+    columns: readonly WrittenColumn[],
+    scan: Scan,
+  ): Promise<JoinedFile> {
+    let draft = this.#draft;
+    const is_other = draft === undefined || !samePlan(draft.columns, columns);
+    // Of ranges without rows the draft has nothing to join.
+    if (draft === undefined || is_other || this.#is_mixed || scan.row_count === 0) {
+      await this[Symbol.asyncDispose]();
+      draft = new Draft(this.#engine, this.#path, columns);
+      this.#draft = draft;
+      for (const paths of ranges) draft.add(paths);
+    }
+    const { found, joined } = await draft.finish();
+    checkReadBack(scan, columns, found);
+    if (joined.row_count !== scan.row_count) throw new EngineDisagrees("the joined file lost rows");
+    this.#is_whole = true;
+    return joined;
+  }
+
+  /** Waits until nothing runs, so that the engine can be closed; leaves a whole file or none. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#draft?.close();
+    if (!this.#is_whole) await rm(this.#path, { force: true });
+  }
+}
+
+class Draft {
+  readonly columns: readonly WrittenColumn[];
+  readonly #engine: DuckDBInstance;
+  readonly #join: Promise<ParquetJoin>;
+  #found: Promise<ReadBack>;
+  #joined: Promise<void>;
+
+  constructor(engine: DuckDBInstance, path: string, columns: readonly WrittenColumn[]) {
+    this.#engine = engine;
+    this.columns = columns;
+    this.#join = ParquetJoin.create(path);
+    this.#found = Promise.resolve(readNothing(columns.length));
+    this.#joined = Promise.resolve();
+  }
+
+  add(paths: RangePaths): void {
+    if (paths.length === 0) return;
+    this.#found = this.#found.then(async (before) =>
+      addReadBack(before, await readBack(this.#engine, this.columns, paths)),
+    );
+    this.#joined = this.#joined.then(async () => {
+      const join = await this.#join;
+      for (const path of paths) await join.add(path);
+    });
+    // Kept from being unhandled: `finish` tells.
+    this.#found.catch(() => {});
+    this.#joined.catch(() => {});
+  }
+
+  async finish(): Promise<{ readonly found: ReadBack; readonly joined: JoinedFile }> {
+    const [found] = await Promise.all([this.#found, this.#joined]);
+    return { found, joined: await (await this.#join).finish() };
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#found, this.#joined]);
+    await (await this.#join)[Symbol.asyncDispose]();
+  }
+}
