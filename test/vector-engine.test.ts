@@ -106,7 +106,7 @@ describe("an index with a graph", () => {
         const [first] = engine.nearest(vector, 1);
         return first?.id === id && first.distance === 0;
       });
-      expect(selves.length).toBeGreaterThanOrEqual(198);
+      expect(selves.length / 200).toBeGreaterThan(0.95);
     }, 60_000);
   }
 
