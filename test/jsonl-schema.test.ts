@@ -214,6 +214,15 @@ describe("a file of other columns", () => {
     ]);
   });
 
+  test("makes text of integers that are stored if strings come for them, and only if", async () => {
+    const only = [column(1, "n", "int64")];
+    const strings = await convertLines('{"n": "x"}\n{"n": "12"}\n', against(only, "widen"));
+    expect(strings).toMatchObject({ verdict: "widened", columns: [{ id: 1, type: "utf8" }] });
+    expect(strings.rows).toEqual([["x"], ["12"]]);
+    const both = await convertLines('{"n": "x"}\n{"n": 12}\n', against(only, "widen"));
+    expect(both).toMatchObject({ verdict: "conflict", diff: { choices: ["replace"] } });
+  });
+
   test("starts anew with ids that were never used", async () => {
     const back = await convertLines('{"a": 1, "z": 2}\n', against(registered, "replace"));
     expect(back.verdict).toBe("replaced");

@@ -4,6 +4,7 @@ import type { SchemaInput } from "../core/codec.ts";
 import type { Column } from "../core/services.ts";
 import { sameValue } from "./support/csv-convert.ts";
 import { ParquetRig } from "./support/parquet-convert.ts";
+import { withStatistics } from "./support/parquet-footer.ts";
 
 /** A Parquet file judged against the registered schema: kept as it is, written anew, or refused. */
 
@@ -76,7 +77,7 @@ const EXACT: readonly Exact[] = [
 const TARGETS = [...EXACT.map(({ arrow }) => arrow), "float32", "float64", "utf8", "bool"];
 
 /** Around the places where a type ends. */
-const EDGES = [8n, 16n, 24n, 32n, 53n, 63n, 64n]
+const EDGES = [8n, 16n, 24n, 25n, 32n, 53n, 54n, 63n, 64n]
   .map((bits) => 1n << bits)
   .concat([2n, 9n, 14n, 15n, 18n, 37n].map((digits) => 10n ** digits))
   .flatMap((edge) => [edge - 1n, edge, edge + 1n, -edge - 1n, -edge, 1n - edge]);
@@ -94,7 +95,7 @@ const drawn = fc.constantFrom(...EXACT).chain((from) =>
       ),
       { minLength: 1, maxLength: 4 },
     ),
-    to: fc.constantFrom(...TARGETS),
+    to: fc.oneof(fc.constantFrom(...TARGETS), fc.constantFrom("float64", "int64")),
   }),
 );
 
@@ -170,6 +171,15 @@ const CASES: readonly (readonly [
   printed?: string | null,
 ])[] = [
   ["2^53", "SELECT 9007199254740992::BIGINT AS v", "float64", "same", "9007199254740992.0"],
+  ["2^54", "SELECT 18014398509481984::BIGINT AS v", "float64", "conflict"],
+  [
+    "15 digits",
+    "SELECT 123456789.123456::DECIMAL(18, 6) AS v",
+    "float64",
+    "same",
+    "123456789.123456",
+  ],
+  ["16 digits", "SELECT 1234567890.123456::DECIMAL(18, 6) AS v", "float64", "conflict"],
   ["2^53 + 1", "SELECT 9007199254740993::BIGINT AS v", "float64", "conflict"],
   ["a number for a text", "SELECT 12::BIGINT AS v", "utf8", "conflict"],
   ["a date for a text", "SELECT DATE '2024-02-29' AS v", "utf8", "conflict"],
@@ -210,6 +220,20 @@ describe("a value of one type for a column of another is the same, or drift:", (
   }
 });
 
+test("what the footer says of the values decides nothing: they are read", async () => {
+  const path = await rig.write("SELECT unnest([5, NULL, 9007199254740993])::BIGINT AS v");
+  const bytes = Buffer.alloc(8, 5);
+  const five = { kind: "binary", bytes } as const;
+  const none = { kind: "int", type: 6, value: 0n } as const;
+  const file = Buffer.from(await Bun.file(path).bytes());
+  // null_count, max_value, min_value
+  await Bun.write(path, withStatistics(file, [3, none], [5, five], [6, five]));
+  for (const type of ["float64", "int32", "uint8"]) {
+    expect((await rig.take(path, against([column(1, "v", type)]))).verdict).toBe("conflict");
+  }
+  expect((await rig.take(path)).columns).toMatchObject([{ integer_digits: 16 }]);
+});
+
 const WIDE = `SELECT i::INTEGER AS id, 'text ' || (i * 7919 % 1000003) AS t,
   CASE WHEN i % 3 = 0 THEN NULL WHEN i % 5 = 0 THEN '-0'::DOUBLE ELSE i / 7 END AS f,
   [i, NULL] AS l, {'a': i % 7, 'b c': ['x' || i]} AS s FROM range(300000) t(i)`;
@@ -242,6 +266,19 @@ describe("a file that is written anew", () => {
       expect(again.sha256).toBe(back.sha256);
     }
   }, 60_000);
+
+  test("keeps the sign of zero", async () => {
+    for (const type of ["FLOAT", "DOUBLE"]) {
+      // So many that the engine would make a dictionary of them.
+      const zeros = `CASE i % 2 WHEN 0 THEN '0' ELSE '-0' END::${type} AS z`;
+      const select = `SELECT i::INTEGER AS id, ${zeros} FROM range(1000) t(i)`;
+      const path = await rig.write(select, ", DICTIONARY_SIZE_LIMIT 0");
+      const told = against([column(1, "z", "float64"), column(2, "id", "int64")]);
+      const { after } = await rig.take(path, told);
+      const wrong = after.filter(([z], i) => z !== (i % 2 === 0 ? "0.0" : "-0.0"));
+      expect([after.length, wrong]).toEqual([1000, []]);
+    }
+  });
 });
 
 describe("a file of the registered types", () => {

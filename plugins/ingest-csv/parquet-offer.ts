@@ -27,16 +27,22 @@ export async function offerColumns(
   { columns, facts, coarse }: ParquetFile,
   registered: SchemaInput["registered"],
 ): Promise<readonly OfferedColumn[]> {
+  const exact = new Map<string, Set<string>>();
   const known = new Map(registered?.columns.map((column) => [column.name, column]));
-  const casts = columns.flatMap((column, index): Cast[] => {
+  const misfits = columns.flatMap((column, index): Misfit[] => {
     const target = known.get(column.name);
-    if (target === undefined || coarse.length > 0) return [];
-    const types = [target.type, ...widerTypes(target)];
-    const possible = types.filter((to) => to !== column.type && holds(column, to, facts[index]));
-    const is_empty = facts[index]?.value_count === 0;
-    return possible.map((to) => ({ column, to, is_empty }));
+    const found = facts[index];
+    const is_other = target !== undefined && target.type !== column.type;
+    return is_other && found !== undefined && coarse.length === 0
+      ? [{ column, target, facts: found }]
+      : [];
   });
-  const exact = await exactCasts(connection, path, casts);
+  const casts = misfits.flatMap((misfit) => castsTo(misfit, [misfit.target.type]));
+  await addExact(exact, connection, path, casts);
+  // Wider types matter only where the registered one does not do.
+  const left = misfits.filter(({ column }) => !exact.has(column.name));
+  const wider = left.flatMap((misfit) => castsTo(misfit, widerTypes(misfit.target)));
+  await addExact(exact, connection, path, wider);
   return columns.map((column, index): OfferedColumn => {
     const { name, type } = column;
     const fits = (to: string): boolean => to === type || exact.get(name)?.has(to) === true;
@@ -45,16 +51,27 @@ export async function offerColumns(
   });
 }
 
-const holds = ({ type }: Column, to: string, facts: ParquetFacts | undefined): boolean =>
-  facts !== undefined && mayHold(type, to, facts);
+/** A column whose type is not the registered one. */
+interface Misfit {
+  readonly column: Column;
+  readonly target: Column;
+  readonly facts: ParquetFacts;
+}
 
-/** Per column name, the types in which no value is another. */
-async function exactCasts(
+function castsTo({ column, facts }: Misfit, types: readonly string[]): readonly Cast[] {
+  const is_empty = facts.value_count === 0;
+  return types
+    .filter((to) => to !== column.type && mayHold(column.type, to, facts))
+    .map((to) => ({ column, to, is_empty }));
+}
+
+/** Adds, per column name, the types in which no value is another. */
+async function addExact(
+  exact: Map<string, Set<string>>,
   connection: DuckDBConnection,
   path: string,
   casts: readonly Cast[],
-): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-  const exact = new Map<string, Set<string>>();
+): Promise<void> {
   for (let first = 0; first < casts.length; first += SCAN_COLUMNS) {
     const some = casts.slice(first, first + SCAN_COLUMNS);
     const reader = await connection.runAndReadAll(
@@ -66,7 +83,6 @@ async function exactCasts(
       exact.set(column.name, (exact.get(column.name) ?? new Set()).add(to));
     }
   }
-  return exact;
 }
 
 /** SQL for how many values do not come back from the other type as they were. */

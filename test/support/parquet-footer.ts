@@ -32,6 +32,39 @@ export function withSchema(file: Buffer, change: (fields: Fields, index: number)
   });
 }
 
+/** The file with these statistics of every column, field by field. */
+export function withStatistics(
+  file: Buffer,
+  ...statistics: readonly (readonly [number, ThriftValue])[]
+): Buffer {
+  const chunk = (each: ThriftValue): ThriftValue =>
+    withField(each, 3, (meta_data) => withField(meta_data, 12, () => struct(...statistics)));
+  return withFooter(file, (footer) => {
+    const groups = eachOf(footer.get(4), (group) =>
+      withField(group, 1, (chunks) => eachOf(chunks, chunk)),
+    );
+    footer.set(4, groups);
+  });
+}
+
+function eachOf(
+  list: ThriftValue | undefined,
+  change: (item: ThriftValue) => ThriftValue,
+): ThriftValue {
+  if (list?.kind !== "list") throw new Error("no list");
+  return { ...list, items: list.items.map(change) };
+}
+
+function withField(
+  value: ThriftValue | undefined,
+  id: number,
+  change: (field: ThriftValue | undefined) => ThriftValue,
+): ThriftValue {
+  if (value?.kind !== "struct") throw new Error("no struct");
+  const fields = new Map(value.fields).set(id, change(value.fields.get(id)));
+  return { kind: "struct", fields: new Map([...fields].sort(([x], [y]) => x - y)) };
+}
+
 /** The file with other names of its columns, in the schema alone. */
 export const withSchemaNames = (file: Buffer, names: readonly string[]): Buffer =>
   withSchema(file, (fields, index) => {
