@@ -246,8 +246,8 @@ describe("a file of other columns", () => {
 describe("a dry run", () => {
   test("judges, writes nothing, and reports bad lines instead of failing", async () => {
     const lines = '{"v": 1}\n{"v": 2\n{"v": 3}\n';
-    const told = { ...against([column(1, "v", "float64")]), dry_run: true };
-    const back = await convertLines(lines, told);
+    const told = against([column(1, "v", "float64")]);
+    const back = await convertLines(lines, { ...told, dry_run: true });
     expect(back).toMatchObject({ verdict: "same", row_count: 2, size_bytes: 0, sha256: "" });
     expect(back.report).toMatchObject({
       bad_count: 1,
@@ -256,7 +256,8 @@ describe("a dry run", () => {
       columns: [{ name: "v", type: "float64", type_chosen_by: "registered schema" }],
     });
     expect(back.notices).toEqual(["Lines that are no rows and refuse the file: 1."]);
-    expect(convertLines(lines, against([column(1, "v", "float64")]))).rejects.toThrow("Line 2");
+    const refusal = await convertLines(lines, told).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: "invalid_json_lines", extra: { line: 2 } });
   });
 
   test("says of a file what its conversion says", async () => {
