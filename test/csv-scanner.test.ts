@@ -36,6 +36,14 @@ describe("a record", () => {
     expect(one.scan).toMatchObject({ row_count: 3, blank_count: 2 });
     expect(one.scan.columns[0]?.empty_count).toBe(1);
     expect(one.rows).toEqual([["1"], [null], ["3"]]);
+    const bad = await scanText("1\n\n2,3\n4\n", 1);
+    expect(bad.rows).toEqual([["1"], [null], ["4"]]);
+    expect(bad.bad).toMatchObject([{ row: 2, line: 3 }]);
+    expect((await scanText("1\n\n\n2,3\n\n", 1)).scan).toMatchObject({
+      row_count: 3,
+      bad_count: 1,
+      blank_count: 1,
+    });
   });
 
   test("longer than the limit is refused with its line", () => {

@@ -1,5 +1,5 @@
 import { DECIMAL_DIGITS } from "./column-types.ts";
-import { kinds } from "./kernel/kinds.ts";
+import { type Kind, kinds } from "./kernel/kinds.ts";
 import type { CellPlace, ColumnFacts, Scan } from "./kernel/scanner.ts";
 
 export interface ScanSumOptions {
@@ -71,15 +71,14 @@ export class ScanSum {
       text_bytes: before.text_bytes + added.text_bytes,
     };
     // As in one scan: once a column can only be text, its cells are no longer looked at.
-    if ((before.kinds & kinds.text) !== 0) return { ...before, ...counts };
+    if (isSettled(before.kinds)) return { ...before, ...counts };
     const first = new Map(before.first);
     for (const [kind, place] of added.first) {
       if (!first.has(kind)) first.set(kind, moved(place));
     }
     const merged = {
       ...counts,
-      kinds: before.kinds | added.kinds,
-      first,
+      ...untilSettled(first),
       integer_digits: Math.max(before.integer_digits, added.integer_digits),
       fraction_digits: Math.max(before.fraction_digits, added.fraction_digits),
     };
@@ -94,6 +93,35 @@ export class ScanSum {
     );
     return !has_room;
   }
+}
+
+const NUMERIC =
+  kinds.integer |
+  kinds.big_integer |
+  kinds.decimal |
+  kinds.scientific |
+  kinds.inexact |
+  kinds.negative_zero;
+
+/** True if the kernel no longer looks at the cells (`see` in `assembly/judge.ts`). */
+function isSettled(set: number): boolean {
+  const others = set & ~NUMERIC;
+  const is_mixed = (others !== set && others !== 0) || (others & (others - 1)) !== 0;
+  return is_mixed || (set & kinds.text) !== 0;
+}
+
+/** The kinds up to the cell that left nothing but text to the column: those that one scan sees. */
+function untilSettled(first: ReadonlyMap<Kind, CellPlace>): Pick<ColumnFacts, "kinds" | "first"> {
+  const seen = new Map<Kind, CellPlace>();
+  let set = 0;
+  let last_row = Infinity;
+  for (const [kind, place] of [...first].sort(([, a], [, b]) => a.row - b.row)) {
+    if (place.row > last_row) break;
+    seen.set(kind, place);
+    set |= kinds[kind];
+    if (isSettled(set)) last_row = place.row;
+  }
+  return { kinds: set, first: seen };
 }
 
 const NOTHING_SEEN: ColumnFacts = {

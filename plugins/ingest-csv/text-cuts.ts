@@ -17,7 +17,7 @@ export interface TextRange {
 export interface CutOptions {
   /** Of a range that begins there; it is cut behind the first record that goes beyond so many. */
   readonly rangeBytes: (start: number) => number;
-  /** A record longer than this is cut anyhow: it is an error whatever follows. */
+  /** A record far longer than this is cut anyhow: it is an error whatever follows. */
   readonly record_limit_bytes: number;
 }
 
@@ -28,7 +28,7 @@ const CAPACITY_BYTES = 1024 * 1024;
  * alone. Nothing is judged: it looks at quotes, and near the cuts at line ends.
  */
 export async function* cutText(
-  file: ArrivingFile,
+  file: Pick<ArrivingFile, "read">,
   { delimiter, quote, escape, data_offset }: Dialect,
   { rangeBytes, record_limit_bytes }: CutOptions,
 ): AsyncGenerator<TextRange, void, void> {
@@ -44,6 +44,9 @@ export async function* cutText(
   /** The record that the next cut waits for begins here, or later. */
   let record_start = data_offset;
   let is_broken = false;
+  // What is cut off must be too long for the scanner as well, whose room for a record doubles until it
+  // holds the limit.
+  const broken_bytes = 2 * Math.max(record_limit_bytes, CAPACITY_BYTES);
   for (;;) {
     const count = await file.read(input.subarray(held), position + held);
     const length = held + count;
@@ -67,7 +70,7 @@ export async function* cutText(
     if (held > 0) input.copyWithin(0, at, length);
     position += at;
     if (count === 0) break;
-    is_broken = position - record_start > record_limit_bytes + CAPACITY_BYTES;
+    is_broken = position - record_start > broken_bytes;
     if (is_broken) break;
   }
   if (position > start) yield { start, end: position, is_last: true, is_broken };

@@ -176,7 +176,7 @@ const DAYS_IN_MONTH: usize = memory.data<u8>([0, 31, 29, 31, 30, 31, 30, 31, 31,
 /** ISO 8601: `YYYY-MM-DD`, then `T` or a space and `hh:mm:ss`, up to six decimals, and `Z`. */
 export function classifyTime(start: usize, end: usize): u32 {
   const length = <u32>(end - start);
-  if (length < 10 || load<u8>(start, 7) != MINUS) return TEXT;
+  if (length < 10 || load<u8>(start, 4) != MINUS || load<u8>(start, 7) != MINUS) return TEXT;
   const year = twoDigits(start) * 100 + twoDigits(start + 2);
   const month = twoDigits(start + 5);
   const day = twoDigits(start + 8);

@@ -69,7 +69,7 @@ const BLANK: u32 = u32.MAX_VALUE;
 export let encoded_records: u32 = 0;
 /** Cells without a value in their column's type. */
 export let misfits: f64 = 0;
-/** Blank lines of a one-column file, held until a row follows: at the end they are no rows. */
+/** Blank lines of a one-column file, held until a record follows: at the end they are no rows. */
 let held_blanks: u32 = 0;
 
 export function clearEncoder(): void {
@@ -103,9 +103,9 @@ function listRows(from: u32): u32 {
       if (column_count == 1) held_blanks++;
       continue;
     }
-    if (isBad(record)) continue;
     for (; held_blanks > 0 && count < room; held_blanks--) putRow(count++, BLANK);
     if (count == room) break;
+    if (isBad(record)) continue;
     putRow(count++, firstField(record));
   }
   encoded_records = record;

@@ -84,7 +84,7 @@ export let bad_count: f64 = 0;
 export let blank_count: f64 = 0;
 /** Cells with an escaped quote inside quotes. */
 export let escaped_count: f64 = 0;
-/** Blank lines at the end so far; they become empty cells of a one-column file if a row follows. */
+/** Blank lines at the end so far; empty cells of a one-column file if a record follows. */
 let pending_blanks: u32 = 0;
 let given_types: bool = false;
 /** Bit s is set if a decimal may have s digits behind its point. */
@@ -129,17 +129,18 @@ export function judgeRecords(base: f64, line: f64): void {
       else blank_count += 1;
       continue;
     }
+    // Behind any record, also one that is no row: a range of a file must not end with blank lines.
+    if (pending_blanks > 0) {
+      addTo(columns, EMPTY_AT, pending_blanks);
+      row_count += pending_blanks;
+      pending_blanks = 0;
+    }
     const record_line = line + linesBefore(record);
     const cut_off = unclosed && record == record_count - 1;
     if (cut_off) reject(UNCLOSED_QUOTE, record, record_line, firstField(record + 1) - firstField(record) - 1);
     if (cut_off || !isRow(record, record_line)) {
       bad_count += 1;
       continue;
-    }
-    if (pending_blanks > 0) {
-      addTo(columns, EMPTY_AT, pending_blanks);
-      row_count += pending_blanks;
-      pending_blanks = 0;
     }
     judgeRow(record, base, record_line);
     row_count += 1;
@@ -254,7 +255,7 @@ function reject(reason: u32, record: u32, line: f64, field: u32): void {
   const field_start = fieldStart(at);
   badRecord(
     reason,
-    row_count + pending_blanks + bad_count,
+    row_count + bad_count,
     line,
     start,
     recordEnd(record) - start,
