@@ -4,6 +4,7 @@ import { sqlLiteral } from "../core/duckdb.ts";
 import { GivenColumn } from "../plugins/ingest-csv/given-types.ts";
 import { readTimeFormat } from "../plugins/ingest-csv/time-format.ts";
 import { readTypeName } from "../plugins/ingest-csv/type-name.ts";
+import { givenSql } from "./support/given-sql.ts";
 import { openTestEngine, runs, type TestEngine } from "./support/test-engine.ts";
 
 /** What a format takes, against a pattern and `Date`; the moments it reads, against the engine. */
@@ -208,10 +209,12 @@ describe.each(KINDS)("a format of $what", ({ type, kind, names, ends }) => {
         expect(trimmed.filter((cell) => column.fits(cell))).toEqual(fitting);
         const unit = type === "DATE" ? DAY_MICROSECONDS : 1n;
         const moments = fitting.map((cell) => {
-          const value = column.read(cell, column.stored.arrow);
+          const value = column.read(cell, column.stored);
           return [cell, typeof value === "bigint" ? value * unit : value];
         });
-        expect(await engineMoments(column.stored.value, fitting)).toEqual(moments);
+        expect(
+          await engineMoments(givenSql(column.type, { date: read, timestamp: read }), fitting),
+        ).toEqual(moments);
       }),
       runs(300),
     );

@@ -102,10 +102,6 @@ export function familyOf(set: number): ColumnType | "decimal" {
   return TEXT;
 }
 
-/** True if a double of the column is zero with a minus. */
-export const hasSignedZero = (facts: ColumnFacts): boolean =>
-  (facts.kinds & kinds.negative_zero) !== 0;
-
 const isOnly = (set: number, kind: Kind): boolean => set === kinds[kind];
 
 /** Exact where a double would lose digits. */

@@ -9,7 +9,7 @@ import type { ConversionProgress } from "./conversion-progress.ts";
 import { CsvColumns } from "./csv-columns.ts";
 import { type Dialect, readDialect } from "./dialect.ts";
 import { afterFault, encodingOf, type TextFile, transcodeFile } from "./encoding.ts";
-import { schemaMembers, type WrittenFile } from "./judged-schema.ts";
+import { schemaMembers } from "./judged-schema.ts";
 import { type CsvOptions, readOptions } from "./options.ts";
 import type { RangeThreads } from "./range-threads.ts";
 import { writeNoRows } from "./range-convert.ts";
@@ -50,9 +50,6 @@ export interface ConvertLimits {
   /** For tests alone, see `TextConversionOptions`. */
   readonly range_bytes?: number | undefined;
 }
-
-/** A file of another format, before it is judged against the registered schema. */
-export type Converted = WrittenFile;
 
 const HEAD_BYTES = 64;
 

@@ -1,24 +1,16 @@
-import { type ColumnType, decimal, decimalDigits, TEXT, typeNamed } from "./column-types.ts";
+import { decimalDigits } from "./column-types.ts";
 import { type CellValue, numberReaderOf, readerOf, type ValueReader } from "./given-values.ts";
 import { type Kind, kinds } from "./kernel/kinds.ts";
 import type { ColumnFacts, GivenTest } from "./kernel/scanner.ts";
 import { DOUBLE_DIGITS, PlainNumber } from "./plain-number.ts";
 import type { OfferedColumn } from "./reconcile.ts";
-import type { TimeFormat, TimeFormats } from "./time-format.ts";
+import type { TimeFormats } from "./time-format.ts";
 import type { TypeName } from "./type-name.ts";
 
 /** What the cells of one part of a file have shown. */
 export interface GivenFacts {
   readonly integer_digits: number;
   readonly fraction_digits: number;
-  readonly has_signed_zero: boolean;
-}
-
-/** What a column can be read as, beside how it is judged. */
-interface Reading {
-  readonly arrow: string;
-  readonly value: (x: string) => string;
-  readonly accepted: readonly Kind[];
 }
 
 /**
@@ -29,8 +21,8 @@ interface Reading {
 export class GivenColumn implements GivenTest {
   readonly type: TypeName;
   readonly accepted: number;
-  /** What it is stored as in a new dataset. */
-  readonly stored: ColumnType;
+  /** What it is stored as in a new dataset, by its Arrow name. */
+  readonly stored: string;
   readonly #value: ValueReader;
   readonly #is_text: boolean;
   /** Whole numbers and decimals keep their values in each other, if there is room. */
@@ -39,13 +31,11 @@ export class GivenColumn implements GivenTest {
   #other: { readonly arrow: string; readonly value: ValueReader | undefined } | undefined;
   #integer_digits = 0;
   #fraction_digits = 0;
-  #has_signed_zero = false;
 
   constructor(type: TypeName, formats: TimeFormats) {
     this.type = type;
-    const reading = readingOf(type, formats);
-    this.accepted = reading.accepted.reduce((bits, kind) => bits | kinds[kind], 0);
-    this.stored = type.base === "VARCHAR" ? TEXT : { arrow: reading.arrow, value: reading.value };
+    this.accepted = acceptedKinds(type, formats).reduce((bits, kind) => bits | kinds[kind], 0);
+    this.stored = arrowOf(type);
     this.#value = readerOf(type, formats);
     this.#is_text = type.base === "VARCHAR";
     this.#is_exact = type.base === "BIGINT" || type.base === "DECIMAL";
@@ -57,8 +47,6 @@ export class GivenColumn implements GivenTest {
     const text = trimmed(cell);
     const value = this.#read(text);
     if (value === undefined) return false;
-    // A double that is zero with a minus equals zero, too.
-    if ((value === 0n || value === 0) && text.startsWith("-")) this.#has_signed_zero = true;
     if (this.#is_exact && this.#number.scan(text)) {
       this.#integer_digits = Math.max(this.#integer_digits, this.#number.integer_digits);
       this.#fraction_digits = Math.max(this.#fraction_digits, this.#number.fraction_digits);
@@ -73,7 +61,7 @@ export class GivenColumn implements GivenTest {
   read(cell: string, arrow: string): CellValue | undefined {
     const text = trimmed(cell);
     const value = this.#read(text);
-    if (value === undefined || arrow === this.stored.arrow) return value;
+    if (value === undefined || arrow === this.stored) return value;
     if (this.#other?.arrow !== arrow)
       this.#other = { arrow, value: this.#is_exact ? numberReaderOf(arrow) : undefined };
     return this.#other.value?.(text);
@@ -93,20 +81,13 @@ export class GivenColumn implements GivenTest {
     return {
       integer_digits: this.#integer_digits,
       fraction_digits: this.#fraction_digits,
-      has_signed_zero: this.#has_signed_zero,
     };
   }
 
   /** Takes in what was counted elsewhere. */
-  addSeen({ integer_digits, fraction_digits, has_signed_zero }: GivenFacts): void {
+  addSeen({ integer_digits, fraction_digits }: GivenFacts): void {
     this.#integer_digits = Math.max(this.#integer_digits, integer_digits);
     this.#fraction_digits = Math.max(this.#fraction_digits, fraction_digits);
-    this.#has_signed_zero ||= has_signed_zero;
-  }
-
-  /** True if a cell is zero with a minus, which a double keeps. */
-  get has_signed_zero(): boolean {
-    return this.#has_signed_zero;
   }
 
   /** As it is offered, with the digits that the kernel saw in cells it did not ask for. */
@@ -121,11 +102,11 @@ export class GivenColumn implements GivenTest {
     const fraction_digits = is_whole ? 0 : Math.max(this.#fraction_digits, seen.fraction_digits);
     return {
       name,
-      type: this.stored.arrow,
+      type: this.stored,
       integer_digits,
       fraction_digits,
       fits: (arrow) => {
-        if (arrow === this.stored.arrow) return true;
+        if (arrow === this.stored) return true;
         if (!this.#is_exact) return false;
         if (arrow === "float64") return integer_digits + fraction_digits <= DOUBLE_DIGITS;
         const room = decimalDigits(arrow);
@@ -135,19 +116,9 @@ export class GivenColumn implements GivenTest {
       },
     };
   }
-
-  /** How it is read to be stored as this. */
-  storedAs(arrow: string): ColumnType | undefined {
-    if (arrow === this.stored.arrow) return this.stored;
-    const type = typeNamed(arrow);
-    return type && { ...type, value: (x) => type.value(trim(x)) };
-  }
 }
 
 const INT64_DIGITS = 19;
-
-const TRUE_WORDS = ["true", "t", "yes", "y", "1"];
-const FALSE_WORDS = ["false", "f", "no", "n", "0"];
 
 /** Nothing but text is written with more. */
 const CELL_CHARACTERS_MAX = 1000;
@@ -161,73 +132,42 @@ function trimmed(cell: string): string {
   return cell.slice(start, end);
 }
 
-const trim = (x: string): string => `trim(${x})`;
-
-function readingOf(type: TypeName, formats: TimeFormats): Reading {
-  switch (type.base) {
+/** Kinds of cell that are known to fit, without asking. */
+function acceptedKinds({ base }: TypeName, formats: TimeFormats): readonly Kind[] {
+  switch (base) {
     case "BIGINT":
-      return { ...castTo("int64"), accepted: ["integer", "inexact"] };
+      return ["integer", "inexact"];
     case "DOUBLE":
-      return {
-        ...castTo("float64"),
-        accepted: ["integer", "big_integer", "decimal", "scientific"],
-      };
+      return ["integer", "big_integer", "decimal", "scientific"];
     case "DECIMAL":
-      return { ...castTo(decimal(type.precision, type.scale).arrow), accepted: [] };
+      return [];
     case "BOOLEAN":
-      return {
-        arrow: "bool",
-        value: booleanValue,
-        accepted: ["boolean_lower", "boolean_title", "boolean_upper"],
-      };
+      return ["boolean_lower", "boolean_title", "boolean_upper"];
     case "DATE":
-      return dateReading(formats.date);
+      return formats.date === undefined ? ["date"] : [];
     case "TIMESTAMP":
-      return timestampReading(formats.timestamp);
+      return formats.timestamp === undefined ? ["timestamp"] : [];
     case "TIMESTAMPTZ":
-      return instantReading(formats.timestamp);
+      return formats.timestamp === undefined ? ["timestamp_utc"] : [];
     case "VARCHAR":
-      return { ...castTo("utf8"), accepted: ["text"] };
+      return ["text"];
     default:
-      return type.base satisfies never;
+      return base satisfies never;
   }
 }
 
-function castTo(arrow: string): Pick<Reading, "arrow" | "value"> {
-  const type = typeNamed(arrow) ?? TEXT;
-  return { arrow, value: (x) => type.value(trim(x)) };
+function arrowOf(type: TypeName): string {
+  return type.base === "DECIMAL"
+    ? `decimal128(${type.precision}, ${type.scale})`
+    : ARROW_NAMES[type.base];
 }
 
-const sqlList = (words: readonly string[]): string => words.map((word) => `'${word}'`).join(", ");
-
-const booleanValue = (x: string): string =>
-  `CASE WHEN lower(trim(${x})) IN (${sqlList(TRUE_WORDS)}) THEN true
-    WHEN lower(trim(${x})) IN (${sqlList(FALSE_WORDS)}) THEN false END`;
-
-const instantValue = (x: string): string => `try_cast(trim(${x}) AS TIMESTAMPTZ)`;
-
-/** The engine's; the format is printable ASCII. */
-const strptime = (x: string, { text }: TimeFormat): string =>
-  `try_strptime(trim(${x}), '${text.replaceAll("'", "''")}')`;
-
-function dateReading(format: TimeFormat | undefined): Reading {
-  if (format === undefined) return { ...castTo("date32[day]"), accepted: ["date"] };
-  const value = (x: string): string => `${strptime(x, format)}::DATE`;
-  return { arrow: "date32[day]", value, accepted: [] };
-}
-
-/** A date alone is its midnight. */
-function timestampReading(format: TimeFormat | undefined): Reading {
-  if (format === undefined) return { ...castTo("timestamp[us]"), accepted: ["timestamp"] };
-  return { arrow: "timestamp[us]", value: (x) => strptime(x, format), accepted: [] };
-}
-
-/** The moment is kept; the offset it was written with is not. */
-function instantReading(format: TimeFormat | undefined): Reading {
-  const arrow = "timestamp[us, tz=UTC]";
-  if (format === undefined) return { arrow, value: instantValue, accepted: ["timestamp_utc"] };
-  const value = (x: string): string =>
-    // Without an offset in it the format ends with a literal Z.
-    format.has_offset ? strptime(x, format) : `make_timestamptz(epoch_us(${strptime(x, format)}))`;
-  return { arrow, value, accepted: [] };
-}
+const ARROW_NAMES = {
+  BIGINT: "int64",
+  DOUBLE: "float64",
+  BOOLEAN: "bool",
+  DATE: "date32[day]",
+  TIMESTAMP: "timestamp[us]",
+  TIMESTAMPTZ: "timestamp[us, tz=UTC]",
+  VARCHAR: "utf8",
+} as const;

@@ -53,9 +53,6 @@ export function schemaMembers({
   };
 }
 
-/** What is known of a file before it is judged. */
-export type WrittenFile = Omit<CodecOutput, "verdict" | "diff" | "last_column_id">;
-
 /** True if the same rows written as both are the same file. Pure. */
 export function samePlan(one: readonly WrittenColumn[], other: readonly WrittenColumn[]): boolean {
   if (one.length !== other.length) return false;

@@ -82,13 +82,16 @@ class Draft {
     this.#found = this.#found.then(async (before) =>
       addReadBack(before, await readBack(this.#engine, this.columns, paths)),
     );
-    this.#joined = this.#joined.then(async () => {
-      const join = await this.#join;
-      for (const path of paths) await join.add(path);
-    });
+    this.#joined = this.#joinAfter(this.#joined, paths);
     // Kept from being unhandled: `finish` tells.
     this.#found.catch(() => {});
     this.#joined.catch(() => {});
+  }
+
+  async #joinAfter(before: Promise<void>, paths: RangePaths): Promise<void> {
+    await before;
+    const join = await this.#join;
+    for (const path of paths) await join.add(path);
   }
 
   async finish(): Promise<{ readonly found: ReadBack; readonly joined: JoinedFile }> {
