@@ -10,7 +10,7 @@ const root = dirname(import.meta.dir);
 const outfile = process.argv[2] ?? join(root, "dist", "lakehouse");
 
 /** Threads are opened by path at run time, so the bundler has to be told of their modules. */
-const threads = [...new Bun.Glob("plugins/*/thread.ts").scanSync({ cwd: root })];
+const threads = [...new Bun.Glob("plugins/*/{thread,*-thread}.ts").scanSync({ cwd: root })];
 
 const started_ms = performance.now();
 mkdirSync(dirname(outfile), { recursive: true });

@@ -57,7 +57,9 @@ async function receive(
       write: (bytes) => spool.write(bytes),
     },
   );
-  const { size_bytes, sha256 } = await spool.finish();
+  await spool.finish();
+  const { size_bytes } = spool;
+  const sha256 = await spool.sha256();
   return { label, text: await readFile(spool.upload_path, "utf8"), size_bytes, sha256 };
 }
 

@@ -97,7 +97,7 @@ export async function ingest(
   const onProgress = (step: unknown): void => progress.converted(step);
   const conversion_options = { spool, options, limits, signal, onProgress, dry_run, with_rejects };
   await using conversion = new Conversion(conversion_options);
-  const { codec, sha256 } = await receive(request, { spool, conversion, judge, parts, progress });
+  const codec = await receive(request, { spool, conversion, judge, parts, progress });
   progress.converting();
   for (let attempt = 1; ; attempt++) {
     const result = await conversion.finish(judge);
@@ -109,7 +109,7 @@ export async function ingest(
     if (asked.mode === "replace" && current !== undefined) refuseAllBad(output);
     progress.committing(output.row_count);
     const ids = (output.physical_columns ?? output.columns).map(({ id }) => id);
-    const content_id = contentId(codec, options, sha256, ids);
+    const content_id = contentId(codec, options, await spool.sha256(), ids);
     try {
       return await commit(asked, { ...result, content_id, with_rejects }, { ...parts, signal });
     } catch (error) {
@@ -131,7 +131,7 @@ interface Receiving {
 async function receive(
   request: Request,
   { spool, conversion, judge, parts: { codecs, limits }, progress }: Receiving,
-): Promise<{ readonly codec: Codec; readonly sha256: string }> {
+): Promise<Codec> {
   let codec: Codec | undefined;
   const coded = new CodedUploads(codecs, limits);
   await receiveUpload(
@@ -153,9 +153,10 @@ async function receive(
       },
     },
   );
-  const { size_bytes, sha256 } = await spool.finish();
-  if (codec === undefined || size_bytes === 0) throw emptyBody();
-  return { codec, sha256 };
+  await spool.finish();
+  progress.spooled(spool.size_bytes);
+  if (codec === undefined || spool.size_bytes === 0) throw emptyBody();
+  return codec;
 }
 
 function judgedAgainst(current: Manifest | undefined, mode: SchemaMode): JudgedAgainst {

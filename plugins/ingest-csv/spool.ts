@@ -2,12 +2,11 @@ import { type FileHandle, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 as uuidv7 } from "uuid";
 import { LakehouseError } from "../../core/error.ts";
+import { FileDigest } from "./file-digest.ts";
+import { PieceWriter } from "./piece-writer.ts";
 
-export interface Spooled {
-  readonly size_bytes: number;
-  /** Hex. */
-  readonly sha256: string;
-}
+/** Up to this size, neither a thread nor buffers are worth their start. */
+const SMALL_BYTES = 1024 * 1024;
 
 /** Where one try to convert the upload writes. */
 export interface Attempt {
@@ -30,7 +29,10 @@ export class Spool implements AsyncDisposable {
   readonly done_path: string;
   readonly #folder: string;
   readonly #file: FileHandle;
+  /** Of a small upload; a larger one is hashed by a thread, from its first byte. */
   readonly #hasher = new Bun.CryptoHasher("sha256");
+  #large: { readonly pieces: PieceWriter; readonly digest: FileDigest } | undefined;
+  #sha256: Promise<string> | undefined;
   #size_bytes = 0;
   #attempts = 0;
 
@@ -48,21 +50,23 @@ export class Spool implements AsyncDisposable {
   }
 
   /**
-   * Hashes and writes; resolves when the bytes are handed to the system, which is the backpressure.
-   * Throws `storage_full`.
+   * Resolves when there is room for more: a small upload is in the file by then, of a larger one the
+   * last pieces are still on their way. Throws `storage_full`, which may come with a later call.
    */
   async write(bytes: Uint8Array): Promise<void> {
-    this.#hasher.update(bytes);
-    this.#size_bytes += bytes.byteLength;
-    try {
-      for (let done = 0; done < bytes.byteLength;) {
-        done += (await this.#file.write(bytes, done)).bytesWritten;
-      }
-    } catch (error) {
-      throw isOutOfSpace(error) ? outOfSpace(error) : error;
+    if (this.#large === undefined && this.#size_bytes + bytes.byteLength <= SMALL_BYTES) {
+      this.#hasher.update(bytes);
+      await this.#append(bytes);
+      return;
     }
+    this.#large ??= {
+      pieces: new PieceWriter((piece) => this.#append(piece)),
+      digest: new FileDigest(this.upload_path),
+    };
+    await this.#large.pieces.add(bytes);
   }
 
+  /** So many bytes are in the file. */
   get size_bytes(): number {
     return this.#size_bytes;
   }
@@ -75,25 +79,46 @@ export class Spool implements AsyncDisposable {
     return { work_path, output_path: file("output"), rejects_path: file("rejects") };
   }
 
-  /** No more bytes. Call once. */
-  async finish(): Promise<Spooled> {
+  /** No more bytes; resolves when all are in the file. Call once. Throws `storage_full`. */
+  async finish(): Promise<void> {
+    await this.#large?.pieces.finish();
     await this.#file.close();
     await writeFile(this.done_path, "", { flag: "wx", mode: 0o600 });
-    return {
-      size_bytes: this.#size_bytes,
-      sha256: this.#hasher.digest("hex"),
-    };
+  }
+
+  /** Hex, of the finished upload. It may not be known yet when the upload is whole. */
+  sha256(): Promise<string> {
+    this.#sha256 ??= this.#large?.digest.sha256() ?? Promise.resolve(this.#hasher.digest("hex"));
+    return this.#sha256;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#large?.pieces.idle();
     // Closing twice is an error on purpose ignored: the file goes away either way.
     await this.#file.close().catch(() => {});
+    await this.#large?.digest[Symbol.asyncDispose]();
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.byteLength;) {
+        const { bytesWritten } = await this.#file.write(bytes, done);
+        done += bytesWritten;
+        this.#size_bytes += bytesWritten;
+      }
+    } catch (error) {
+      throw isOutOfSpace(error) ? outOfSpace(error) : error;
+    }
+    this.#large?.digest.written(this.#size_bytes);
   }
 }
 
+/** The disk, the user's quota, or what one file may take. */
+const OUT_OF_SPACE: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
 const isOutOfSpace = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+  error instanceof Error && "code" in error && OUT_OF_SPACE.has(error.code);
 
 function outOfSpace(cause: unknown): LakehouseError {
   return new LakehouseError("storage_full", "The server has no room to take the upload in.", {
