@@ -44,7 +44,7 @@ describe("two server processes on one store", () => {
     await one.restart();
     const { version } = await manifestOf(await one.fetch("/catalog/manifest/shared"));
     expect(version).toBe(2 * COMMITS);
-  }, 60_000);
+  }, 120_000);
 
   test("that create one name under two fingerprints agree on one", async () => {
     await using one = await startServer({ plugins: { storage: {}, catalog: {} } });

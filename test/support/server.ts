@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -167,7 +168,7 @@ class ServerProcess implements TestServer {
     const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
     void this.#failWhenEnded(child, resolve, reject);
     const timer = setTimeout(
-      () => reject(new Error(`the server did not start:\n${this.log.join("\n")}`)),
+      () => reject(new Error(`${didNotStart(child.pid)}\n${this.log.join("\n")}`)),
       START_TIMEOUT_MS,
     );
     try {
@@ -226,6 +227,19 @@ class ServerProcess implements TestServer {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Whether it waited for something or for the processor, where /proc tells (proc_pid_stat(5)). */
+function didNotStart(pid: number): string {
+  const words = `the server did not start within ${START_TIMEOUT_MS} ms`;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    return `${words}; it is in state ${fields[0]} and used the processor for ${ticks} ticks:`;
+  } catch {
+    return `${words}:`;
   }
 }
 
