@@ -1,0 +1,131 @@
+import type {
+  ColumnGroup,
+  GroupColumn,
+  OutputColumn,
+  OutputType,
+} from "../../plugins/ingest-csv/kernel/column-group.ts";
+import type { ScanOptions } from "../../plugins/ingest-csv/kernel/scanner.ts";
+import { CsvKernel } from "../../plugins/ingest-csv/kernel/csv-kernel.ts";
+
+/** As Arrow has it; of a double its 64 bits, which tell the two zeros apart. */
+export type Value = bigint | boolean | string | null;
+
+export interface Encoded {
+  /** By column. */
+  readonly values: readonly (readonly Value[])[];
+  readonly null_counts: readonly number[];
+  readonly misfit_count: number;
+  /** Rows of each group. */
+  readonly groups: readonly number[];
+}
+
+export interface EncodeOptions extends Partial<ScanOptions> {
+  readonly columns: readonly OutputColumn[];
+  readonly group_rows?: number;
+  /** Bytes given at a time, over and over. */
+  readonly pieces?: readonly number[];
+}
+
+let opened: Promise<CsvKernel> | undefined;
+
+/** What the kernel writes for a text without a header. */
+export async function encodeText(
+  text: string | Uint8Array,
+  { columns, group_rows = 7, pieces = [65_536], ...options }: EncodeOptions,
+): Promise<Encoded> {
+  const values: Value[][] = columns.map(() => []);
+  const null_counts = columns.map(() => 0);
+  const groups: number[] = [];
+  // One for all, as in a thread: what a scan before left in the memory must not matter.
+  const kernel = await (opened ??= CsvKernel.open());
+  const scanner = kernel.scan({
+    delimiter: ",",
+    quote: '"',
+    escape: '"',
+    scales: [0, 9, 18, 27, 37],
+    column_count: columns.length,
+    offset: 0,
+    line: 1,
+    capacity_bytes: 4096,
+    record_limit_bytes: 1 << 26,
+    null_texts: [],
+    given: new Map(),
+    onBadRecord: () => {},
+    output: {
+      columns,
+      group_rows_max: group_rows,
+      onGroup: (group) => {
+        groups.push(group.row_count);
+        for (const [index, column] of group.columns.entries()) {
+          null_counts[index] = (null_counts[index] ?? 0) + column.null_count;
+          const type = columns[index]?.type ?? "utf8";
+          for (const value of valuesOf(group, column, type)) values[index]?.push(value);
+        }
+      },
+    },
+    ...options,
+  });
+  const bytes = Buffer.from(text);
+  for (let at = 0, piece = 0; at < bytes.length; piece++) {
+    const space = scanner.space();
+    const length = Math.min(space.length, bytes.length - at, pieces[piece % pieces.length] ?? 1);
+    space.set(bytes.subarray(at, at + length));
+    scanner.advance(length);
+    at += length;
+  }
+  scanner.finish();
+  return { values, null_counts, misfit_count: scanner.misfit_count, groups };
+}
+
+const isSet = (bits: Uint8Array, index: number): boolean =>
+  ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+
+/** By the layout of Arrow (https://arrow.apache.org/docs/format/Columnar.html). */
+function* valuesOf(
+  { row_count }: ColumnGroup,
+  { validity, values, offsets }: GroupColumn,
+  type: OutputType,
+): Generator<Value> {
+  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  const view = offsets && Buffer.from(offsets.buffer, offsets.byteOffset, offsets.byteLength);
+  for (let row = 0; row < row_count; row++) {
+    const start = view?.readInt32LE(4 * row) ?? 0;
+    const end = view?.readInt32LE(4 * row + 4) ?? 0;
+    if (isSet(validity, row)) yield valueAt(bytes, type, row, start, end);
+    else {
+      yield null;
+      // What stands where nothing is must be nothing: the bytes of a file depend on its rows alone.
+      if (type === "utf8" ? start !== end : !isZero(bytes, type, row))
+        throw new Error(`row ${row} has no value, and bytes of one`);
+    }
+  }
+}
+
+const WIDTHS = { int64: 8, float64: 8, date32: 4, timestamp: 8, timestamp_utc: 8, decimal128: 16 };
+
+function valueAt(bytes: Buffer, type: OutputType, row: number, start: number, end: number): Value {
+  switch (type) {
+    case "utf8":
+      return bytes.toString("utf8", start, end);
+    case "bool":
+      return isSet(bytes, row);
+    case "date32":
+      return BigInt(bytes.readInt32LE(4 * row));
+    case "decimal128":
+      return (bytes.readBigInt64LE(16 * row + 8) << 64n) | bytes.readBigUInt64LE(16 * row);
+    case "float64":
+      return bytes.readBigUInt64LE(8 * row);
+    case "int64":
+    case "timestamp":
+    case "timestamp_utc":
+      return bytes.readBigInt64LE(8 * row);
+    default:
+      return type satisfies never;
+  }
+}
+
+function isZero(bytes: Buffer, type: Exclude<OutputType, "utf8">, row: number): boolean {
+  if (type === "bool") return !isSet(bytes, row);
+  const width = WIDTHS[type];
+  return bytes.subarray(width * row, width * (row + 1)).every((byte) => byte === 0);
+}
