@@ -29,8 +29,15 @@ const table = {
   decoded_ratio: limit(1000, "Times that an upload may grow when decompressed, beyond 64 MiB."),
   decoded_window_bytes: limit(8 * MIB, "History a zstd frame may ask for (RFC 9659)."),
   ingest_timeout_ms: limit(30 * 60_000, "Converting one upload, after its last byte arrived."),
-  ingest_workers: limit(2, "Uploads converted at once; the rest wait."),
+  ingest_workers: limit(
+    2,
+    "Uploads converted at once, of CSV and of other formats each; the rest wait.",
+  ),
   ingest_queue: limit(64, "Uploads that may wait for a worker."),
+  ingest_threads: limit(
+    4,
+    "Threads of one ingest worker that convert CSV, 100 to 200 MiB each; never more than cores.",
+  ),
   ingest_memory_bytes: limit(2 * GIB, "Memory of the engine in one ingest worker."),
   ingest_temp_bytes: limit(16 * GIB, "Disk the engine of one ingest worker may spill to."),
   ingest_progress_kept: limit(1000, "Ended ingests that GET /ingest/<id> still tells of."),

@@ -5,7 +5,7 @@ import type { Logger } from "./log.ts";
  * Child processes of this same program, for work that may crash, hang or grow: parsing of
  * untrusted files, and SQL. A worker that dies fails the one request it was serving
  * (`worker_died`) and is replaced; a deadline is kept by SIGKILL (`deadline_exceeded`), the only
- * certain way (FACTS: `interrupt()` is not a timeout).
+ * certain way.
  */
 export interface Workers {
   /** Declares a pool. Processes are spawned when first needed, and after that kept. */

@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { availableParallelism } from "node:os";
 import { definePlugin } from "../../core/plugin.ts";
 import { Catalog, Storage } from "../../core/services.ts";
+import type { WorkerPool } from "../../core/workers.ts";
 import { gzipCoding, zstdCoding } from "./content-coding.ts";
 import { csvCodec } from "./csv-codec.ts";
 import { jsonlCodec } from "./jsonl-codec.ts";
@@ -11,6 +12,13 @@ import { ingestRoutes } from "./routes.ts";
 
 /** Address space beyond the engine's memory: threads' stacks and arenas, and JavaScript. */
 const HEADROOM_BYTES = 4 * 1024 ** 3;
+/**
+ * JavaScriptCore reserves so much for a WebAssembly memory, to leave out checks of its bounds; where
+ * it cannot, the memory is a sixth slower. A thread has two, and the main one two or three.
+ */
+const WASM_MEMORY_BYTES = 4.25 * 1024 ** 3;
+const WASM_MEMORIES_PER_THREAD = 2;
+const WASM_MEMORIES = 3;
 
 export const ingestCsv = definePlugin({
   name: "ingest-csv",
@@ -19,31 +27,40 @@ export const ingestCsv = definePlugin({
   needs: { store: Storage, catalog: Catalog },
   provides: {},
   setup({ limits, log, clock, workers, codecs, scratch_path }, { store, catalog }) {
-    const pool = workers.pool({
-      role: "ingest",
-      size: limits.ingest_workers,
-      queue_limit: limits.ingest_queue,
-      memory_limit_bytes: limits.ingest_memory_bytes + HEADROOM_BYTES,
-      init: {
-        threads: availableParallelism(),
-        memory_limit_bytes: limits.ingest_memory_bytes,
-        temp_limit_bytes: limits.ingest_temp_bytes,
-        record_limit_bytes: limits.cell_bytes,
-        columns_limit: limits.dataset_columns,
-        header_limit_bytes: limits.header_bytes,
-        name_limit_bytes: limits.column_name_bytes,
-      },
-      log,
-    });
+    const threads = Math.min(limits.ingest_threads, availableParallelism());
+    const pool = (memory_limit_bytes: number): WorkerPool =>
+      workers.pool({
+        role: "ingest",
+        size: limits.ingest_workers,
+        queue_limit: limits.ingest_queue,
+        memory_limit_bytes,
+        init: {
+          threads,
+          memory_limit_bytes: limits.ingest_memory_bytes,
+          temp_limit_bytes: limits.ingest_temp_bytes,
+          record_limit_bytes: limits.cell_bytes,
+          columns_limit: limits.dataset_columns,
+          header_limit_bytes: limits.header_bytes,
+          name_limit_bytes: limits.column_name_bytes,
+        },
+        log,
+      });
+    // What clients wrote reaches the engine in these; of CSV it sees only what our own code wrote.
+    const engine_bytes = limits.ingest_memory_bytes + HEADROOM_BYTES;
+    const engine_pool = pool(engine_bytes);
+    const wasm_count = threads * WASM_MEMORIES_PER_THREAD + WASM_MEMORIES;
+    const csv_pool = pool(engine_bytes + wasm_count * WASM_MEMORY_BYTES);
     return {
       routes: ingestRoutes(
         { catalog, store, codecs, limits, scratch_path },
         new IngestProgress({ limits, clock }),
       ),
       services: {},
-      codecs: [csvCodec(pool), jsonlCodec(pool), parquetCodec(pool)],
+      codecs: [csvCodec(csv_pool), jsonlCodec(engine_pool), parquetCodec(engine_pool)],
       content_codings: [gzipCoding, zstdCoding(limits)],
-      stop: () => pool.stop(),
+      async stop() {
+        await Promise.all([csv_pool.stop(), engine_pool.stop()]);
+      },
     };
   },
 });

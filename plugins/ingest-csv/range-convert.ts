@@ -62,13 +62,55 @@ const CAPACITY_BYTES = 1024 * 1024;
 const GROUP_CELLS_MAX = 4 * 1024 * 1024;
 const GROUP_ROWS_MAX = 256 * 1024;
 
-/** Judges ranges of a text, one after another, and writes their rows as Parquet. Blocks its thread. */
-export class RangeConverter {
-  #kernel: CsvKernel | undefined;
-
-  async convert(job: RangeJob): Promise<RangeResult> {
-    this.#kernel ??= await CsvKernel.open();
-    return convertRange(this.#kernel, job);
+/** Judges a range of a text and writes its rows as Parquet. Blocks its thread. */
+export async function convertRange({
+  settings,
+  start,
+  end,
+  output,
+}: RangeJob): Promise<RangeResult> {
+  using kernel = await CsvKernel.borrow();
+  const columns = columnsOf(settings);
+  const bad: BadRecord[] = [];
+  const written = output && new RangeFiles(output);
+  const scanner = kernel.scan({
+    ...scanOptions(settings, start, columns, (record) => {
+      if (bad.length < settings.bad_max) bad.push(kept(record));
+    }),
+    output: output && {
+      columns: output.columns.map((column) => columns.outputOf(column)),
+      group_rows_max: groupRows(end - start, settings.dialect.names.length, output.columns.length),
+      onGroup: (group) => written?.add(group),
+    },
+  });
+  const given = (): RangeResult["given"] =>
+    new Map([...columns.given].map(([index, column]) => [index, column.seen]));
+  const check = new TextCheck(start);
+  const file = openSync(settings.path, "r");
+  try {
+    for (let position = start; position < end;) {
+      const space = scanner.space();
+      const wanted = Math.min(space.length, end - position);
+      const count = readSync(file, space, 0, wanted, position);
+      if (count === 0) throw new Error("the text is shorter than it was");
+      const fault = check.push(space.subarray(0, count));
+      if (fault !== undefined) return { fault, given: given(), bad: [] };
+      position += count;
+      scanner.advance(count);
+      if (scanner.misfit_count > 0) scanner.stopWriting();
+    }
+    const fault = check.finish();
+    if (fault !== undefined) return { fault, given: given(), bad: [] };
+    const scan = scanner.finish();
+    const is_whole = written !== undefined && scanner.misfit_count === 0;
+    if (!is_whole) written?.remove();
+    return { scan, given: given(), bad, paths: is_whole ? written.paths : undefined };
+  } catch (error) {
+    written?.remove();
+    if (!(error instanceof RecordTooLong)) throw error;
+    return { too_long: { line: error.line, limit_bytes: error.limit_bytes }, given: given(), bad };
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -77,7 +119,7 @@ const SAMPLE_BYTES = 1024 * 1024;
 
 /** What the first rows of a range say of its columns; a foretaste, and nothing to rely on. */
 export async function sampleRange({ settings, start, end }: RangeJob): Promise<ColumnFacts[]> {
-  const kernel = await CsvKernel.open();
+  using kernel = await CsvKernel.borrow();
   const scanner = kernel.scan(scanOptions(settings, start, columnsOf(settings), () => {}));
   const file = openSync(settings.path, "r");
   try {
@@ -128,51 +170,6 @@ function scanOptions(
     scales,
     onBadRecord,
   };
-}
-
-function convertRange(kernel: CsvKernel, { settings, start, end, output }: RangeJob): RangeResult {
-  const columns = columnsOf(settings);
-  const bad: BadRecord[] = [];
-  const written = output && new RangeFiles(output);
-  const scanner = kernel.scan({
-    ...scanOptions(settings, start, columns, (record) => {
-      if (bad.length < settings.bad_max) bad.push(kept(record));
-    }),
-    output: output && {
-      columns: output.columns.map((column) => columns.outputOf(column)),
-      group_rows_max: groupRows(end - start, settings.dialect.names.length, output.columns.length),
-      onGroup: (group) => written?.add(group),
-    },
-  });
-  const given = (): RangeResult["given"] =>
-    new Map([...columns.given].map(([index, column]) => [index, column.seen]));
-  const check = new TextCheck(start);
-  const file = openSync(settings.path, "r");
-  try {
-    for (let position = start; position < end;) {
-      const space = scanner.space();
-      const wanted = Math.min(space.length, end - position);
-      const count = readSync(file, space, 0, wanted, position);
-      if (count === 0) throw new Error("the text is shorter than it was");
-      const fault = check.push(space.subarray(0, count));
-      if (fault !== undefined) return { fault, given: given(), bad: [] };
-      position += count;
-      scanner.advance(count);
-      if (scanner.misfit_count > 0) scanner.stopWriting();
-    }
-    const fault = check.finish();
-    if (fault !== undefined) return { fault, given: given(), bad: [] };
-    const scan = scanner.finish();
-    const is_whole = written !== undefined && scanner.misfit_count === 0;
-    if (!is_whole) written?.remove();
-    return { scan, given: given(), bad, paths: is_whole ? written.paths : undefined };
-  } catch (error) {
-    written?.remove();
-    if (!(error instanceof RecordTooLong)) throw error;
-    return { too_long: { line: error.line, limit_bytes: error.limit_bytes }, given: given(), bad };
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** A file without a row. parquet-wasm is loaded here. */

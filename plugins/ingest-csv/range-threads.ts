@@ -1,5 +1,5 @@
 import { parquetWasmModule, loadParquetWasm } from "../../core/parquet-wasm.ts";
-import { type RangeJob, RangeConverter, type RangeResult } from "./range-convert.ts";
+import { convertRange, type RangeJob, type RangeResult } from "./range-convert.ts";
 import type { ThreadReply, ThreadRequest } from "./thread.ts";
 
 /** A compiled binary keeps its entry points by their path from the root of the repository. */
@@ -106,5 +106,5 @@ class RangeThread {
 /** In the caller's own thread: for a text that is one range, which no other thread can help with. */
 export async function convertHere(job: RangeJob): Promise<RangeResult> {
   await loadParquetWasm();
-  return new RangeConverter().convert(job);
+  return convertRange(job);
 }

@@ -32,7 +32,8 @@ export async function* cutText(
   { delimiter, quote, escape, data_offset }: Dialect,
   { rangeBytes, record_limit_bytes }: CutOptions,
 ): AsyncGenerator<TextRange, void, void> {
-  const { kernel } = await CsvKernel.open();
+  using borrowed = await CsvKernel.borrow();
+  const { kernel } = borrowed;
   const escape_code = escape === quote ? 0 : codeOf(escape);
   if (kernel.begin(codeOf(delimiter), codeOf(quote), escape_code, 1, CAPACITY_BYTES, 0, 0n) === 0)
     throw new RangeError("no memory for the CSV kernel");

@@ -1,6 +1,6 @@
 /** The program of a thread that converts ranges of a text: see `range-threads.ts`. */
 import { useParquetWasm } from "../../core/parquet-wasm.ts";
-import { type RangeJob, RangeConverter, type RangeResult } from "./range-convert.ts";
+import { convertRange, type RangeJob, type RangeResult } from "./range-convert.ts";
 
 declare const self: Worker;
 
@@ -11,8 +11,6 @@ export type ThreadReply =
   | { readonly ok: true; readonly result: RangeResult }
   | { readonly ok: false; readonly stack: string };
 
-const converter = new RangeConverter();
-
 self.addEventListener("message", ({ data }: MessageEvent<ThreadRequest>) => {
   if (data.kind === "start") useParquetWasm(data.parquet_wasm);
   else void convert(data.job);
@@ -21,7 +19,7 @@ self.addEventListener("message", ({ data }: MessageEvent<ThreadRequest>) => {
 async function convert(job: RangeJob): Promise<void> {
   let reply: ThreadReply;
   try {
-    reply = { ok: true, result: await converter.convert(job) };
+    reply = { ok: true, result: await convertRange(job) };
   } catch (error) {
     reply = {
       ok: false,

@@ -18,8 +18,6 @@ export interface Scanned {
 /** Small, so that rows fall into many groups. */
 const GROUP_ROWS = 7;
 
-let opened: Promise<CsvKernel> | undefined;
-
 /** Scans a text given in pieces of these sizes, over and over. */
 export async function scanText(
   text: string,
@@ -29,8 +27,8 @@ export async function scanText(
 ): Promise<Scanned> {
   const bad: BadText[] = [];
   const rows: (string | null)[][] = [];
-  // One for all, as in a thread: what a scan before left in the memory must not matter.
-  const kernel = await (opened ??= CsvKernel.open());
+  // One is used again and again, as in a thread: what a scan before left must not matter.
+  using kernel = await CsvKernel.borrow();
   const scanner = kernel.scan({
     delimiter: ",",
     quote: '"',

@@ -26,8 +26,6 @@ export interface EncodeOptions extends Partial<ScanOptions> {
   readonly pieces?: readonly number[];
 }
 
-let opened: Promise<CsvKernel> | undefined;
-
 /** What the kernel writes for a text without a header. */
 export async function encodeText(
   text: string | Uint8Array,
@@ -36,8 +34,8 @@ export async function encodeText(
   const values: Value[][] = columns.map(() => []);
   const null_counts = columns.map(() => 0);
   const groups: number[] = [];
-  // One for all, as in a thread: what a scan before left in the memory must not matter.
-  const kernel = await (opened ??= CsvKernel.open());
+  // One is used again and again, as in a thread: what a scan before left must not matter.
+  using kernel = await CsvKernel.borrow();
   const scanner = kernel.scan({
     delimiter: ",",
     quote: '"',

@@ -4,12 +4,21 @@ import { type Kernel, type KernelHost, numberOf, openKernel } from "./kernel.ts"
 import { BAD_REASONS, CsvScanner, type ScanOptions } from "./scanner.ts";
 import { writeValue } from "./column-group.ts";
 
-/** An instance of the kernel: its memory is used again by one scan after another, and never shrinks. */
-export class CsvKernel {
+/** More memory than this is not held on to. */
+const KEPT_BYTES_MAX = 128 * 1024 * 1024;
+
+/** Instances of this thread that nobody uses: each has reserved address space, mostly 4 GiB. */
+const idle: CsvKernel[] = [];
+
+/** An instance of the kernel, for one scan after another; its memory never shrinks. */
+export class CsvKernel implements Disposable {
   readonly kernel: Kernel;
   readonly #host: ScanHost;
 
-  static async open(): Promise<CsvKernel> {
+  /** One that nobody else uses; `using` gives it back. */
+  static async borrow(): Promise<CsvKernel> {
+    const kept = idle.pop();
+    if (kept !== undefined) return kept;
     const host = new ScanHost();
     const kernel = await openKernel(host.calls());
     return new CsvKernel(kernel, host);
@@ -25,6 +34,12 @@ export class CsvKernel {
     this.#host.attach(this.kernel, options);
     return new CsvScanner(this.kernel, options);
   }
+
+  /** No scan may be under way. */
+  [Symbol.dispose](): void {
+    this.#host.detach();
+    if (this.kernel.memory.buffer.byteLength <= KEPT_BYTES_MAX) idle.push(this);
+  }
 }
 
 /** What the kernel asks while it works. */
@@ -36,6 +51,10 @@ class ScanHost {
   attach(kernel: Kernel, options: ScanOptions): void {
     this.#kernel = kernel;
     this.#options = options;
+  }
+
+  detach(): void {
+    this.#options = undefined;
   }
 
   calls(): KernelHost {
