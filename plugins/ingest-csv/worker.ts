@@ -1,3 +1,4 @@
+import { setPriority } from "node:os";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Json } from "../../core/json.ts";
@@ -42,11 +43,18 @@ function convert(
   }
 }
 
+/**
+ * Behind the server, and whatever else answers requests: a conversion keeps every core busy. The
+ * threads that are begun later inherit it (setpriority(2)).
+ */
+const NICENESS = 5;
+
 /** The process that uploaded files are parsed in: it may die, and then one request fails. */
 export const role: WorkerRole = {
   start(payload) {
     const limits = Value.Parse(ingestInitSchema, payload);
     const threads = new RangeThreads(limits.threads);
+    setPriority(NICENESS);
     return Promise.resolve(async (message, io) => {
       const job = Value.Parse(jobSchema, message);
       const progress = new ConversionProgress((step) => io.progress(step));
