@@ -52,7 +52,7 @@ export class ScanSum {
       row_count: row_count + scan.row_count,
       bad_count: this.#sum.bad_count + scan.bad_count,
       blank_count: this.#sum.blank_count + scan.blank_count,
-      line_ends: this.#sum.line_ends.union(scan.line_ends),
+      line_ends: inOrder(this.#sum.line_ends.union(scan.line_ends)),
       bare_quote_count: this.#sum.bare_quote_count + scan.bare_quote_count,
       escaped_count: this.#sum.escaped_count + scan.escaped_count,
       line_break_count: line_break_count + scan.line_break_count,
@@ -94,6 +94,10 @@ export class ScanSum {
     return !has_room;
   }
 }
+
+/** As one scan names them, wherever each was seen first. */
+const inOrder = (ends: Scan["line_ends"]): Scan["line_ends"] =>
+  new Set((["lf", "crlf", "cr"] as const).filter((each) => ends.has(each)));
 
 const NUMERIC =
   kinds.integer |
