@@ -91,6 +91,17 @@ describe("many ranges give what one gives:", () => {
   });
 });
 
+test("a dry run finds in many ranges what a conversion finds", async () => {
+  const rows = numbered(100, (row) => `${row},${row === 90 ? "x" : row / 2},"${row}\n"\n`);
+  const text = `a,b,c\n${rows}1,2\n\n${rows}`;
+  const options = { on_error: "reject" } as const;
+  const { report, notices } = await same(text, [50], { options });
+  const dry = await same(text, [50, 1000], { options, telling: { dry_run: true } });
+  expect(dry).toMatchObject({ row_count: 200, rows: [] });
+  expect(dry.report).toEqual(report ?? null);
+  expect(notices).toHaveLength(2);
+});
+
 describe("what is wrong late in a file", () => {
   test("makes it Windows-1252 as a whole", async () => {
     const rows = numbered(200, (row) => `${row},x\n`);

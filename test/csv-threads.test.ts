@@ -6,6 +6,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import type { CodecOutput } from "../core/codec.ts";
 import { sqlLiteral } from "../core/duckdb.ts";
 import { convertCsv, type ConvertLimits } from "../plugins/ingest-csv/convert.ts";
+import type { RangeJob, RangeResult } from "../plugins/ingest-csv/range-convert.ts";
 import { RangeThreads } from "../plugins/ingest-csv/range-threads.ts";
 import { LIMITS } from "./support/csv-convert.ts";
 import { numbered } from "./support/csv-ranges.ts";
@@ -81,6 +82,25 @@ test("any number of threads and any arrival give the same bytes", async () => {
   }
   expect([...found.values()]).toHaveLength(1);
 }, 60_000);
+
+test("a range that fails before its turn to be told is told, and only once", async () => {
+  class Failing extends RangeThreads {
+    #count = 0;
+    override async convert(job: RangeJob): Promise<RangeResult> {
+      this.#count += 1;
+      // An error that nobody waits for would be an error of this file.
+      if (this.#count > 1) throw new Error(`range ${this.#count} failed`);
+      await Bun.sleep(50);
+      return super.convert(job);
+    }
+  }
+  const text = `a,b\n${numbered(50, (row) => `${row},x\n`)}`;
+  const converted = convert((path) => writeFile(path, text), {
+    threads: new Failing(2),
+    limits: { range_bytes: 20 },
+  });
+  expect(await converted.catch(String)).toBe("Error: range 2 failed");
+});
 
 /** Piece by piece, as an upload comes: `writeFile` makes a large file long before it has its bytes. */
 async function write(path: string, bytes: Uint8Array): Promise<void> {

@@ -142,6 +142,8 @@ export class TextConversion {
     const result = convert(this.#jobOf(range, `rows-${this.#tasks.length}`, plan));
     const task: Task = { range, columns: plan, result };
     this.#tasks.push(task);
+    // Awaited when those before it are merged; it may have failed long before.
+    result.catch(() => {});
     this.#merged = this.#merged.then(async () => this.#merge(task, await result));
     // Awaited at the end of `run`, where it may have failed long before.
     this.#merged.catch(() => {
