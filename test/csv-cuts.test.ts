@@ -120,7 +120,7 @@ const documents: fc.Arbitrary<Document> = fc
       `"${escape}${quote}\n${quote}`,
     ];
     return fc
-      .array(fc.constantFrom(...parts), { maxLength: 60 })
+      .array(fc.constantFrom(...parts), { maxLength: 60, size: "max" })
       .map((drawn) => ({ syntax, width, text: drawn.join("") }));
   });
 

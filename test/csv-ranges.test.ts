@@ -34,7 +34,7 @@ describe("many ranges give what one gives:", () => {
             { weight: 1, arbitrary: broken },
             { weight: 1, arbitrary: fc.constantFrom("\n", "\r\n", "\r", "\n\n\n") },
           ),
-          { maxLength: 60 },
+          { maxLength: 60, size: "max" },
         ),
         fc.integer({ min: 1, max: 200 }),
         fc.constantFrom("reject" as const, "refuse" as const),
@@ -154,7 +154,10 @@ describe("the width of a file", () => {
   test("is one column, with blank lines for nulls", async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.constantFrom("\n", "1\n", "22\n", '""\n', "1,2\n", "\r\n"), { maxLength: 80 }),
+        fc.array(fc.constantFrom("\n", "1\n", "22\n", '""\n', "1,2\n", "\r\n"), {
+          maxLength: 80,
+          size: "max",
+        }),
         fc.integer({ min: 1, max: 60 }),
         async (lines, size) => {
           await same(`a\n${lines.join("")}`, [size], { options: { on_error: "reject" } });

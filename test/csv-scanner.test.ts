@@ -98,7 +98,7 @@ describe("the scanner", () => {
         '"x"',
         "aaaaaaaaaaaaaaaaaaaa",
       ),
-      { maxLength: 60 },
+      { maxLength: 60, size: "max" },
     )
     .map((parts) => parts.join(""));
 

@@ -104,8 +104,8 @@ async function compare(
 const DIGITS = "0123456789".split("");
 const digits = (min: number, max: number): fc.Arbitrary<string> =>
   fc.oneof(
-    fc.string({ minLength: min, maxLength: max, unit: fc.constantFrom(...DIGITS) }),
-    fc.string({ minLength: min, maxLength: max, unit: fc.constantFrom("0", "9") }),
+    fc.string({ minLength: min, maxLength: max, size: "max", unit: fc.constantFrom(...DIGITS) }),
+    fc.string({ minLength: min, maxLength: max, size: "max", unit: fc.constantFrom("0", "9") }),
     fc
       .tuple(fc.constantFrom("0", "1", "5", "9"), fc.integer({ min, max }))
       .map(([d, n]) => d.repeat(n)),
@@ -135,6 +135,7 @@ const column = (cell: fc.Arbitrary<string>): fc.Arbitrary<[string[], number, num
     fc.array(fc.oneof({ weight: 8, arbitrary: cell }, { weight: 1, arbitrary: stranger }), {
       minLength: 1,
       maxLength: 60,
+      size: "max",
     }),
     fc.integer({ min: 1, max: 20 }),
     fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 4 }),
