@@ -3,9 +3,9 @@ import { hasCode, LakehouseError } from "../../core/error.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Attempt, Spool } from "./spool.ts";
 
-/** An upload that brings so much in a second is followed; a smaller one is over before it pays. */
-const EARLY_BYTES = 16 * 1024 * 1024;
-const EARLY_WITHIN_MS = 1000;
+/** An upload that brings so much in so long is followed; a smaller one is over before it pays. */
+const EARLY_BYTES = 4 * 1024 * 1024;
+const EARLY_WITHIN_MS = 250;
 /** A worker waits for the rest of an upload at most so long: others need it too. */
 const EARLY_LIMIT_MS = 30_000;
 

@@ -11,6 +11,7 @@ import { readStruct, type ThriftStruct, type ThriftValue, writeStruct } from "./
 const MAGIC = Buffer.from("PAR1");
 const TAIL_BYTES = 8;
 const COPY_BYTES = 1024 * 1024;
+const SYNC_BYTES = 32 * 1024 * 1024;
 /** RowGroup.ordinal is an i16. */
 const ORDINAL_MAX = 32_767;
 
@@ -35,6 +36,8 @@ export class ParquetJoin implements AsyncDisposable {
   readonly #output: FileHandle;
   readonly #hasher = new Bun.CryptoHasher("sha256");
   #size_bytes = 0;
+  #synced_bytes = 0;
+  #synced: Promise<void> = Promise.resolve();
   #joined: ThriftStruct | undefined;
 
   private constructor(output: FileHandle) {
@@ -53,6 +56,15 @@ export class ParquetJoin implements AsyncDisposable {
     const shift = BigInt(this.#size_bytes - MAGIC.length);
     const footer = await copyPages(path, (bytes) => this.#write(bytes));
     this.#joined = this.#joined === undefined ? footer : append(this.#joined, footer, shift, path);
+    if (this.#size_bytes - this.#synced_bytes >= SYNC_BYTES) this.#sync();
+  }
+
+  /** A store that keeps the file has to wait until it is on the disk: most of it will be. */
+  #sync(): void {
+    this.#synced_bytes = this.#size_bytes;
+    this.#synced = this.#synced.then(() => this.#output.datasync());
+    // Kept from being unhandled: `finish` tells.
+    this.#synced.catch(() => {});
   }
 
   /** No more files. Throws `RangeError` if there was none. */
@@ -65,6 +77,7 @@ export class ParquetJoin implements AsyncDisposable {
     MAGIC.copy(tail, 4);
     await this.#write(footer);
     await this.#write(tail);
+    await this.#synced;
     return {
       size_bytes: this.#size_bytes,
       sha256: this.#hasher.digest("hex"),
@@ -73,6 +86,7 @@ export class ParquetJoin implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([this.#synced]);
     await this.#output.close();
   }
 

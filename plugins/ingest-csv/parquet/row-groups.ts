@@ -66,6 +66,8 @@ export class RowGroups {
     const properties = new WriterPropertiesBuilder()
       .setCompression(Compression.SNAPPY)
       .setMaxRowGroupSize(Math.max(1, row_count))
+      // A tenth faster than its 1024.
+      .setWriteBatchSize(16_384)
       .setDictionaryEnabled(false);
     return columns
       .reduce(
