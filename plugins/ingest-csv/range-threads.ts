@@ -44,8 +44,10 @@ export class RangeThreads {
   async #take(): Promise<RangeThread> {
     await this.free();
     clearTimeout(this.#rest);
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (!idle.has_failed) return idle;
+      this.#count -= 1;
+    }
     this.#count += 1;
     return new RangeThread();
   }
@@ -68,13 +70,18 @@ export class RangeThreads {
 }
 
 class RangeThread {
-  has_failed = false;
   readonly #worker = new Worker(PROGRAM);
   readonly #started = this.#start();
   #asked: PromiseWithResolvers<RangeResult> | undefined;
+  #failure: Error | undefined;
+
+  get has_failed(): boolean {
+    return this.#failure !== undefined;
+  }
 
   async convert(job: RangeJob): Promise<RangeResult> {
     await this.#started;
+    if (this.#failure !== undefined) throw this.#failure;
     const asked = Promise.withResolvers<RangeResult>();
     this.#asked = asked;
     this.#post({ kind: "convert", job });
@@ -91,11 +98,14 @@ class RangeThread {
       if (data.ok) this.#asked?.resolve(data.result);
       else this.#asked?.reject(new Error(data.stack));
     });
-    this.#worker.addEventListener("error", ({ message }) => {
-      this.has_failed = true;
-      this.#asked?.reject(new Error(`A thread failed: ${message}`));
-    });
+    this.#worker.addEventListener("error", ({ message }) => this.#fail(message));
+    this.#worker.addEventListener("close", () => this.#fail("it has ended"));
     this.#post({ kind: "start", parquet_wasm: await parquetWasmModule() });
+  }
+
+  #fail(reason: string): void {
+    this.#failure ??= new Error(`A thread that converts CSV failed: ${reason}`);
+    this.#asked?.reject(this.#failure);
   }
 
   #post(message: ThreadRequest): void {

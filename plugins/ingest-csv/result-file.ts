@@ -73,6 +73,7 @@ class Draft {
     this.#engine = engine;
     this.columns = columns;
     this.#join = ParquetJoin.create(path);
+    this.#join.catch(() => {});
     this.#found = Promise.resolve(readNothing(columns.length));
     this.#joined = Promise.resolve();
   }
@@ -101,6 +102,8 @@ class Draft {
 
   async close(): Promise<void> {
     await Promise.allSettled([this.#found, this.#joined]);
-    await (await this.#join)[Symbol.asyncDispose]();
+    // Without a file there is nothing to close, and the first error is the one to tell.
+    const join = await this.#join.catch(() => {});
+    await join?.[Symbol.asyncDispose]();
   }
 }

@@ -119,19 +119,26 @@ export class TextConversion {
 
   /** The files of all rows, in order, written by the final plan. */
   async finish(columns: readonly WrittenColumn[]): Promise<readonly RangePaths[]> {
-    const { threads } = this.#options;
-    return Promise.all(
-      this.#tasks.map(async (task, index) => {
-        const { paths } = await task.result;
-        if (paths !== undefined && task.columns !== undefined && samePlan(task.columns, columns))
-          return paths;
-        const job = this.#jobOf(task.range, `again-${index}`, columns);
-        const again = await threads.convert(job);
-        if (again.paths === undefined)
-          throw new EngineDisagrees("a cell has no value in the type that all cells fit");
-        return again.paths;
-      }),
-    );
+    const all = this.#tasks.map((task, index) => this.#writtenAs(columns, task, index));
+    // Whatever fails, nothing may be writing any more when the caller is told.
+    await Promise.allSettled(all);
+    return Promise.all(all);
+  }
+
+  /** Again, if need be. */
+  async #writtenAs(
+    columns: readonly WrittenColumn[],
+    task: Task,
+    index: number,
+  ): Promise<RangePaths> {
+    const { paths } = await task.result;
+    if (paths !== undefined && task.columns !== undefined && samePlan(task.columns, columns))
+      return paths;
+    const job = this.#jobOf(task.range, `again-${index}`, columns);
+    const again = await this.#options.threads.convert(job);
+    if (again.paths === undefined)
+      throw new EngineDisagrees("a cell has no value in the type that all cells fit");
+    return again.paths;
   }
 
   async #begin(range: TextRange, convert: (job: RangeJob) => Promise<RangeResult>): Promise<void> {
