@@ -7,14 +7,9 @@ import type { Dialect } from "./dialect.ts";
 import type { GivenFacts } from "./given-types.ts";
 import type { ColumnGroup } from "./kernel/column-group.ts";
 import { CsvKernel } from "./kernel/csv-kernel.ts";
-import {
-  type BadRecord,
-  type ColumnFacts,
-  RecordTooLong,
-  type Scan,
-  type ScanOptions,
-} from "./kernel/scanner.ts";
+import { type ColumnFacts, RecordTooLong, type Scan, type ScanOptions } from "./kernel/scanner.ts";
 import { readOptions } from "./options.ts";
+import { type PackedRecords, RecordPacker } from "./packed-records.ts";
 import { RowGroups } from "./parquet/row-groups.ts";
 import type { WrittenColumn } from "./judged-schema.ts";
 import { TextCheck, type TextFault } from "./text-check.ts";
@@ -52,7 +47,7 @@ export interface RangeResult {
   readonly scan?: Scan;
   /** By the index of the column. */
   readonly given: ReadonlyMap<number, GivenFacts>;
-  readonly bad: readonly BadRecord[];
+  readonly bad: PackedRecords;
   /** Undefined if the rows were not written, or not all of them fit the planned columns. */
   readonly paths?: readonly string[] | undefined;
 }
@@ -71,11 +66,11 @@ export async function convertRange({
 }: RangeJob): Promise<RangeResult> {
   using kernel = await CsvKernel.borrow();
   const columns = columnsOf(settings);
-  const bad: BadRecord[] = [];
+  const bad = new RecordPacker();
   const written = output && new RangeFiles(output);
   const scanner = kernel.scan({
     ...scanOptions(settings, start, columns, (record) => {
-      if (bad.length < settings.bad_max) bad.push(kept(record));
+      if (bad.count < settings.bad_max) bad.add(record);
     }),
     output: output && {
       columns: output.columns.map((column) => columns.outputOf(column)),
@@ -94,21 +89,25 @@ export async function convertRange({
       const count = readSync(file, space, 0, wanted, position);
       if (count === 0) throw new Error("the text is shorter than it was");
       const fault = check.push(space.subarray(0, count));
-      if (fault !== undefined) return { fault, given: given(), bad: [] };
+      if (fault !== undefined) return { fault, given: given(), bad: bad.pack() };
       position += count;
       scanner.advance(count);
       if (scanner.misfit_count > 0) scanner.stopWriting();
     }
     const fault = check.finish();
-    if (fault !== undefined) return { fault, given: given(), bad: [] };
+    if (fault !== undefined) return { fault, given: given(), bad: bad.pack() };
     const scan = scanner.finish();
     const is_whole = written !== undefined && scanner.misfit_count === 0;
     if (!is_whole) written?.remove();
-    return { scan, given: given(), bad, paths: is_whole ? written.paths : undefined };
+    return { scan, given: given(), bad: bad.pack(), paths: is_whole ? written.paths : undefined };
   } catch (error) {
     written?.remove();
     if (!(error instanceof RecordTooLong)) throw error;
-    return { too_long: { line: error.line, limit_bytes: error.limit_bytes }, given: given(), bad };
+    return {
+      too_long: { line: error.line, limit_bytes: error.limit_bytes },
+      given: given(),
+      bad: bad.pack(),
+    };
   } finally {
     closeSync(file);
   }
@@ -220,9 +219,3 @@ function groupRows(bytes: number, fields: number, columns: number): number {
   const wanted = Math.min(GROUP_ROWS_MAX, Math.floor(GROUP_CELLS_MAX / Math.max(1, columns)));
   return Math.max(1, Math.min(possible, wanted));
 }
-
-const kept = (record: BadRecord): BadRecord => ({
-  ...record,
-  bytes: new Uint8Array(record.bytes),
-  field_bytes: new Uint8Array(record.field_bytes),
-});

@@ -5,6 +5,7 @@ import type { ConversionProgress } from "./conversion-progress.ts";
 import type { CsvColumns } from "./csv-columns.ts";
 import { type JudgedSchema, samePlan, type WrittenColumn } from "./judged-schema.ts";
 import type { BadRecord, Scan } from "./kernel/scanner.ts";
+import { unpacked } from "./packed-records.ts";
 import {
   type RangeJob,
   type RangeOutput,
@@ -27,6 +28,8 @@ import { EngineDisagrees } from "./witness.ts";
 const RANGE_BYTES_MIN = 8 * 1024 * 1024;
 const RANGE_BYTES_MAX = 16 * 1024 * 1024;
 const RANGES_AHEAD = 32;
+/** Ranges begun and not yet merged. */
+const AHEAD_MAX = 8;
 
 /** Of the range that begins at `start`: the same for the same text, however long it will be. */
 const rangeBytes = (start: number): number =>
@@ -56,7 +59,9 @@ export interface RowWriting {
 interface Task {
   readonly range: TextRange;
   readonly columns: readonly WrittenColumn[] | undefined;
-  readonly result: Promise<RangeResult>;
+  /** The files of its rows; the rest of the result is not held on to: rejected rows can be many. */
+  readonly paths: Promise<RangePaths | undefined>;
+  readonly merged: Promise<void>;
 }
 
 /**
@@ -108,11 +113,12 @@ export class TextConversion {
         if (this.#is_over) break;
         const is_alone = this.#tasks.length === 0 && range.is_last;
         if (!is_alone) await threads.free();
+        await this.#caughtUp();
         await this.#begin(range, is_alone ? convertHere : (job) => threads.convert(job));
       }
       await this.#merged;
     } finally {
-      await Promise.allSettled(this.#tasks.map(({ result }) => result));
+      await Promise.allSettled(this.#tasks.map(({ paths }) => paths));
     }
     return this.#fault;
   }
@@ -131,7 +137,7 @@ export class TextConversion {
     task: Task,
     index: number,
   ): Promise<RangePaths> {
-    const { paths } = await task.result;
+    const paths = await task.paths;
     if (paths !== undefined && task.columns !== undefined && samePlan(task.columns, columns))
       return paths;
     const job = this.#jobOf(task.range, `again-${index}`, columns);
@@ -141,19 +147,27 @@ export class TextConversion {
     return again.paths;
   }
 
+  /** Resolves when few results wait to be merged: with many rejected rows that is the slower part. */
+  async #caughtUp(): Promise<void> {
+    const { length } = this.#tasks;
+    if (length - this.#merged_count > AHEAD_MAX) await this.#tasks[length - AHEAD_MAX]?.merged;
+  }
+
   async #begin(range: TextRange, convert: (job: RangeJob) => Promise<RangeResult>): Promise<void> {
     const { writing, columns } = this.#options;
     if (writing !== undefined)
       this.#judged ??= columns.judge(await sampleRange({ ...range, settings: this.#settings }));
     const plan = this.#judged?.written;
     const result = convert(this.#jobOf(range, `rows-${this.#tasks.length}`, plan));
-    const task: Task = { range, columns: plan, result };
-    this.#tasks.push(task);
-    // Awaited when those before it are merged; it may have failed long before.
-    result.catch(() => {});
-    this.#merged = this.#merged.then(async () => this.#merge(task, await result));
-    // Awaited at the end of `run`, where it may have failed long before.
-    this.#merged.catch(() => {
+    const paths = result.then(({ paths }) => paths);
+    const merged = this.#merged.then(async () =>
+      this.#merge({ range, columns: plan }, await result),
+    );
+    this.#tasks.push({ range, columns: plan, paths, merged });
+    this.#merged = merged;
+    // Awaited when those before it are merged, and at the end of `run`; they may have failed before.
+    paths.catch(() => {});
+    merged.catch(() => {
       this.#is_over = true;
     });
   }
@@ -172,7 +186,10 @@ export class TextConversion {
   }
 
   /** Ranges are merged in their order, so that the earliest problem is the one that is told. */
-  #merge(task: Task, { fault, too_long, scan, given, bad, paths }: RangeResult): void {
+  #merge(
+    task: Pick<Task, "range" | "columns">,
+    { fault, too_long, scan, given, bad, paths }: RangeResult,
+  ): void {
     if (this.#is_over) return;
     const { row_count, bad_count, line_break_count } = this.#sum.scan;
     const lines_before = this.#options.settings.dialect.data_line - 1 + line_break_count;
@@ -187,7 +204,7 @@ export class TextConversion {
     // The rest of the text was not looked at: that must never pass for its end.
     if (task.range.is_broken)
       throw new Error("a record that is too long was read as one that is not");
-    for (const record of bad) {
+    for (const record of unpacked(bad)) {
       const moved = {
         ...record,
         row: record.row + row_count + bad_count,
@@ -196,7 +213,7 @@ export class TextConversion {
       this.#options.bad.add(moved);
       this.#options.rejects?.add(moved);
     }
-    this.#options.bad.count += scan.bad_count - bad.length;
+    this.#options.bad.count += scan.bad_count - bad.count;
     for (const [index, facts] of given) this.#options.columns.given.get(index)?.addSeen(facts);
     this.#sum.add(scan);
     this.#merged_count += 1;

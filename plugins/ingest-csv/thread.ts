@@ -26,5 +26,6 @@ async function convert(job: RangeJob): Promise<void> {
       stack: error instanceof Error ? (error.stack ?? error.message) : String(error),
     };
   }
-  self.postMessage(reply, []);
+  const moved = reply.ok ? [reply.result.bad.numbers.buffer, reply.result.bad.bytes.buffer] : [];
+  self.postMessage(reply, moved);
 }
