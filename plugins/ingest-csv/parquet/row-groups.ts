@@ -10,8 +10,6 @@ import {
   RecordBatch,
   Schema,
   Struct,
-  Table as ArrowTable,
-  tableToIPC,
   TimestampMicrosecond,
   Utf8,
 } from "apache-arrow";
@@ -24,6 +22,7 @@ import {
 } from "parquet-wasm/esm";
 import type { Column } from "../../../core/services.ts";
 import { decimalDigits } from "../column-types.ts";
+import { arrowStream } from "./arrow-stream.ts";
 import type { ColumnGroup, GroupColumn } from "../kernel/column-group.ts";
 
 /** Where parquet-rs and pyarrow look for the id of a field. */
@@ -56,7 +55,7 @@ export class RowGroups {
       this.#schema,
       makeData({ type: struct, length: row_count, nullCount: 0, children }),
     );
-    const stream = tableToIPC(new ArrowTable(this.#schema, [batch]), "stream");
+    const stream = arrowStream(batch);
     return writeParquet(Table.fromIPCStream(stream), this.#properties(row_count, columns));
   }
 
