@@ -66,6 +66,7 @@ class Draft {
   readonly columns: readonly WrittenColumn[];
   readonly #engine: DuckDBInstance;
   readonly #join: Promise<ParquetJoin>;
+  readonly #unread: string[] = [];
   #found: Promise<ReadBack>;
   #joined: Promise<void>;
 
@@ -80,13 +81,19 @@ class Draft {
 
   add(paths: RangePaths): void {
     if (paths.length === 0) return;
-    this.#found = this.#found.then(async (before) =>
-      addReadBack(before, await readBack(this.#engine, this.columns, paths)),
-    );
+    this.#unread.push(...paths);
+    this.#found = this.#found.then((before) => this.#readAfter(before));
     this.#joined = this.#joinAfter(this.#joined, paths);
     // Kept from being unhandled: `finish` tells.
     this.#found.catch(() => {});
     this.#joined.catch(() => {});
+  }
+
+  /** Whatever has come meanwhile, in one statement. */
+  async #readAfter(before: ReadBack): Promise<ReadBack> {
+    const paths = this.#unread.splice(0);
+    if (paths.length === 0) return before;
+    return addReadBack(before, await readBack(this.#engine, this.columns, paths));
   }
 
   async #joinAfter(before: Promise<void>, paths: RangePaths): Promise<void> {
