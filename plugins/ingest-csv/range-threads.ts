@@ -55,7 +55,8 @@ export class RangeThreads {
   #giveBack(thread: RangeThread): void {
     if (thread.has_failed) this.#count -= 1;
     else this.#idle.push(thread);
-    this.#waiting.shift()?.();
+    // All of them: who is woken may no longer want it.
+    for (const wake of this.#waiting.splice(0)) wake();
     clearTimeout(this.#rest);
     this.#rest = setTimeout(() => this.#stopIdle(), IDLE_MS);
     this.#rest.unref();

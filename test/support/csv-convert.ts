@@ -2,12 +2,11 @@ import { expect } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
-import { sqlLiteral } from "../../core/duckdb.ts";
 import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
 import { convertCsv, type ConvertLimits } from "../../plugins/ingest-csv/convert.ts";
 import type { CsvOptions } from "../../plugins/ingest-csv/options.ts";
 import { RangeThreads } from "../../plugins/ingest-csv/range-threads.ts";
+import { parquetRows } from "./parquet-rows.ts";
 
 export interface ReadBack extends CodecOutput {
   /** Every cell as the engine prints it. */
@@ -94,25 +93,10 @@ export async function convertBytes(
       .update(await Bun.file(output_path).arrayBuffer())
       .digest("hex");
     expect(converted.sha256).toBe(sha256);
-    const rejected = converted.rejects === undefined ? [] : await readRows(rejects_path);
-    return { ...converted, rows: await readRows(output_path), rejected, sha256 };
+    const rejected = converted.rejects === undefined ? [] : await parquetRows(rejects_path);
+    return { ...converted, rows: await parquetRows(output_path), rejected, sha256 };
   } finally {
     await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function readRows(path: string): Promise<(string | null)[][]> {
-  const engine = await DuckDBInstance.create(":memory:", { threads: "1" });
-  const connection = await engine.connect();
-  try {
-    await connection.run("SET TimeZone = 'UTC'");
-    const reader = await connection.runAndReadAll(
-      `SELECT COLUMNS(*)::VARCHAR FROM read_parquet(${sqlLiteral(path)}, hive_partitioning = false)`,
-    );
-    return reader.getRows().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
-  } finally {
-    connection.closeSync();
-    engine.closeSync();
   }
 }
 

@@ -29,7 +29,8 @@ class BufferWriter extends RecordBatchStreamWriter {
 
   /** What the library writes goes here instead of into its queue. */
   protected override _write(chunk: unknown): this {
-    if (!this._started || !ArrayBuffer.isView(chunk)) return this;
+    if (!ArrayBuffer.isView(chunk))
+      throw new TypeError("the writer wrote something else than bytes");
     const end = this.length + chunk.byteLength;
     if (end > this.bytes.length) {
       const larger = new Uint8Array(Math.ceil(end * 1.25));
@@ -39,7 +40,6 @@ class BufferWriter extends RecordBatchStreamWriter {
     const { buffer, byteOffset, byteLength } = chunk;
     this.bytes.set(new Uint8Array(buffer, byteOffset, byteLength), this.length);
     this.length = end;
-    this._position += byteLength;
     return this;
   }
 }

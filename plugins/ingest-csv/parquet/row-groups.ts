@@ -66,7 +66,7 @@ export class RowGroups {
       .setCompression(Compression.SNAPPY)
       .setMaxRowGroupSize(Math.max(1, row_count))
       // A tenth faster than its 1024.
-      .setWriteBatchSize(16_384)
+      .setWriteBatchSize(Math.min(16_384, Math.max(1, row_count)))
       .setDictionaryEnabled(false);
     return columns
       .reduce(

@@ -27,7 +27,9 @@ export const TEXT_ROOM_AT: usize = 32;
 export const NULLS_AT: usize = 36;
 export const OUT_BYTES: usize = 40;
 
+/** At first; thousands of columns have few rows each. */
 const TEXT_ROOM_BYTES: u32 = 64 * 1024;
+const TEXT_ROOM_BYTES_PER_ROW: u32 = 8;
 
 export let outs: usize = 0;
 export let out_count: u32 = 0;
@@ -79,7 +81,7 @@ export function giveColumn(index: u32, source: u32, type: u32, scale: u32, ask: 
   if (type == TEXT) {
     const offsets = allocate((<usize>rows_max + 1) * 4);
     store<u32>(out, <u32>offsets, OFFSETS_AT);
-    store<u32>(out, TEXT_ROOM_BYTES, TEXT_ROOM_AT);
+    store<u32>(out, textRoomBytes(), TEXT_ROOM_AT);
     if (!offsets) return false;
     store<u32>(offsets, 0);
   }
@@ -91,8 +93,13 @@ function bitsBytes(): usize {
   return (<usize>rows_max + 7) / 8;
 }
 
+@inline
+function textRoomBytes(): u32 {
+  return min(rows_max * TEXT_ROOM_BYTES_PER_ROW, TEXT_ROOM_BYTES);
+}
+
 function valuesBytes(type: u32): usize {
-  if (type == TEXT) return TEXT_ROOM_BYTES;
+  if (type == TEXT) return textRoomBytes();
   return type == BOOLEAN ? bitsBytes() : <usize>rows_max * width(type);
 }
 
