@@ -166,3 +166,19 @@ async function mistakesIn(path: string): Promise<string[]> {
     engine.closeSync();
   }
 }
+
+test("a file that has to be written again takes no more threads than there may be", async () => {
+  const threads = new RangeThreads(2);
+  const text = `a\n${numbered(20_000, (row) => `${row}\n`)}last\n`;
+  const counts = new Set<number>();
+  const watch = setInterval(() => counts.add(threads.count), 1);
+  const { output } = await convert((path) => writeFile(path, text), {
+    threads,
+    limits: { range_bytes: 4096 },
+  });
+  clearInterval(watch);
+  counts.add(threads.count);
+  expect(output.columns).toMatchObject([{ name: "a", type: "utf8" }]);
+  expect(output.row_count).toBe(20_001);
+  expect(Math.max(...counts)).toBe(2);
+});

@@ -44,6 +44,23 @@ describe("the spool of an upload", () => {
     },
   );
 
+  test("has a thread for the hash only while there are few", async () => {
+    const bytes = patternBytes(3 * MIB, 9);
+    await using spools = new AsyncDisposableStack();
+    const all = await Promise.all(Array.from({ length: 9 }, () => Spool.create(scratch)));
+    for (const spool of all) spools.use(spool);
+    for (const chunk of oddChunks(bytes)) {
+      await Promise.all(all.map((spool) => spool.write(chunk)));
+    }
+    expect(FileDigest.is_free).toBe(false);
+    for (const spool of all) {
+      await spool.finish();
+      expect(await spool.sha256()).toBe(sha256Of(bytes));
+    }
+    await spools.disposeAsync();
+    expect(FileDigest.is_free).toBe(true);
+  });
+
   test("shows who follows it true bytes only, and at least as many as it says", async () => {
     const bytes = patternBytes(24 * MIB, 4);
     await using spool = await Spool.create(scratch);

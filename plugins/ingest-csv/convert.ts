@@ -14,6 +14,7 @@ import { type CsvOptions, readOptions } from "./options.ts";
 import type { RangeThreads } from "./range-threads.ts";
 import { writeNoRows } from "./range-convert.ts";
 import { RejectRows } from "./reject-rows.ts";
+import { isOutOfSpace, outOfSpace } from "./out-of-space.ts";
 import { ResultFile } from "./result-file.ts";
 import { csvNotices, csvReport, explainedDiff, type Findings } from "./report.ts";
 import type { TextFault } from "./text-check.ts";
@@ -217,11 +218,15 @@ function outputOf(
   };
 }
 
-/** What a client is told when the engine fails. */
+/** The engine's word, and that of the kernel. */
+const NO_MEMORY = /^Out of Memory Error|no memory for/;
+
+/** What a client is told when the engine fails, or a thread. */
 export function asRefusal(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof LakehouseError) return error;
   if (error instanceof EngineDisagrees) return error;
-  if (error.message.startsWith("Out of Memory Error")) {
+  if (isOutOfSpace(error)) return outOfSpace(error);
+  if (NO_MEMORY.test(error.message)) {
     return new LakehouseError(
       "limit_exceeded",
       "The conversion needs more memory than one worker may take.",

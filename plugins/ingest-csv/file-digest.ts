@@ -16,6 +16,10 @@ export type DigestRequest =
 /** Hex, or the stack of what went wrong; the thread leaves after it. */
 export type DigestReply = { readonly sha256: string } | { readonly failure: string };
 
+/** Who uploads slowly keeps a thread for long; more uploads than this are hashed where they arrive. */
+const THREADS_MAX = 4;
+let running = 0;
+
 /**
  * SHA-256 of a file while it is written, by a thread of its own: hashing costs more than anything
  * else that is done to an upload here, and the thread that serves requests has others to serve. It
@@ -26,7 +30,13 @@ export class FileDigest implements AsyncDisposable {
   readonly #digest = Promise.withResolvers<string>();
   readonly #closed = Promise.withResolvers<void>();
 
+  /** False while as many uploads as there may be have a thread. */
+  static get is_free(): boolean {
+    return running < THREADS_MAX;
+  }
+
   constructor(path: string) {
+    running += 1;
     // Nobody may ask for it.
     this.#digest.promise.catch(() => {});
     this.#thread.addEventListener("message", ({ data }: MessageEvent<DigestReply>) => {
@@ -39,6 +49,7 @@ export class FileDigest implements AsyncDisposable {
     this.#thread.addEventListener("close", () => {
       // After an answer this changes nothing.
       this.#digest.reject(new Error("The digest thread has ended."));
+      running -= 1;
       this.#closed.resolve();
     });
     this.#post({ kind: "open", path });

@@ -45,7 +45,7 @@ export const ingestCsv = definePlugin({
         },
         log,
       });
-    // What clients wrote reaches the engine in these; of CSV it sees only what our own code wrote.
+    // What clients wrote reaches the engine as it is in these alone.
     const engine_bytes = limits.ingest_memory_bytes + HEADROOM_BYTES;
     const engine_pool = pool(engine_bytes);
     const wasm_count = threads * WASM_MEMORIES_PER_THREAD + WASM_MEMORIES;

@@ -132,6 +132,7 @@ export async function sampleRange({ settings, start, end }: RangeJob): Promise<C
         Math.min(space.length, sample_end - position),
         position,
       );
+      if (count === 0) break;
       position += count;
       scanner.advance(count);
     }

@@ -24,7 +24,9 @@ export class RangeThreads {
 
   /** Converts a range in a thread that is free, or as soon as one is. */
   async convert(job: RangeJob): Promise<RangeResult> {
-    const thread = await this.#take();
+    // Between finding a thread and taking it nobody else may find it.
+    while (!this.#isFree()) await this.#woken();
+    const thread = this.#take();
     try {
       return await thread.convert(job);
     } finally {
@@ -32,17 +34,27 @@ export class RangeThreads {
     }
   }
 
-  /** Resolves when a range would begin at once. */
-  async free(): Promise<void> {
-    while (this.#idle.length === 0 && this.#count >= this.#size) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(resolve);
-      await promise;
-    }
+  /** Threads that there are. */
+  get count(): number {
+    return this.#count;
   }
 
-  async #take(): Promise<RangeThread> {
-    await this.free();
+  /** Resolves when a range would begin at once. */
+  async free(): Promise<void> {
+    while (!this.#isFree()) await this.#woken();
+  }
+
+  #isFree(): boolean {
+    return this.#idle.length > 0 || this.#count < this.#size;
+  }
+
+  async #woken(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push(resolve);
+    await promise;
+  }
+
+  #take(): RangeThread {
     clearTimeout(this.#rest);
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (!idle.has_failed) return idle;
@@ -53,8 +65,10 @@ export class RangeThreads {
   }
 
   #giveBack(thread: RangeThread): void {
-    if (thread.has_failed) this.#count -= 1;
-    else this.#idle.push(thread);
+    if (thread.has_failed) {
+      this.#count -= 1;
+      thread.stop();
+    } else this.#idle.push(thread);
     // All of them: who is woken may no longer want it.
     for (const wake of this.#waiting.splice(0)) wake();
     clearTimeout(this.#rest);
@@ -96,22 +110,28 @@ class RangeThread {
 
   async #start(): Promise<void> {
     this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReply>) => {
+      // What a library has left behind it when it failed is not known: the thread is not used again.
       if (data.ok) this.#asked?.resolve(data.result);
-      else this.#asked?.reject(new Error(data.stack));
+      else this.#fail(threadError(data));
     });
-    this.#worker.addEventListener("error", ({ message }) => this.#fail(message));
-    this.#worker.addEventListener("close", () => this.#fail("it has ended"));
+    this.#worker.addEventListener("error", ({ message }) => this.#fail(new Error(message)));
+    this.#worker.addEventListener("close", () => this.#fail(new Error("A thread has ended.")));
     this.#post({ kind: "start", parquet_wasm: await parquetWasmModule() });
   }
 
-  #fail(reason: string): void {
-    this.#failure ??= new Error(`A thread that converts CSV failed: ${reason}`);
+  #fail(error: Error): void {
+    this.#failure ??= error;
     this.#asked?.reject(this.#failure);
   }
 
   #post(message: ThreadRequest): void {
     this.#worker.postMessage(message, []);
   }
+}
+
+/** As it was thrown there, as far as the caller can tell. */
+function threadError({ stack, code }: Extract<ThreadReply, { ok: false }>): Error {
+  return code === undefined ? new Error(stack) : Object.assign(new Error(stack), { code });
 }
 
 /** In the caller's own thread: for a text that is one range, which no other thread can help with. */

@@ -1,8 +1,8 @@
 import { type FileHandle, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 as uuidv7 } from "uuid";
-import { LakehouseError } from "../../core/error.ts";
 import { FileDigest } from "./file-digest.ts";
+import { isOutOfSpace, outOfSpace } from "./out-of-space.ts";
 import { PieceWriter } from "./piece-writer.ts";
 
 /** Up to this size, neither a thread nor buffers are worth their start. */
@@ -29,9 +29,9 @@ export class Spool implements AsyncDisposable {
   readonly done_path: string;
   readonly #folder: string;
   readonly #file: FileHandle;
-  /** Of a small upload; a larger one is hashed by a thread, from its first byte. */
+  /** Of a small upload; a larger one is hashed by a thread, from its first byte, if one is free. */
   readonly #hasher = new Bun.CryptoHasher("sha256");
-  #large: { readonly pieces: PieceWriter; readonly digest: FileDigest } | undefined;
+  #large: { readonly pieces: PieceWriter; readonly digest: FileDigest | undefined } | undefined;
   #sha256: Promise<string> | undefined;
   #size_bytes = 0;
   #attempts = 0;
@@ -61,8 +61,9 @@ export class Spool implements AsyncDisposable {
     }
     this.#large ??= {
       pieces: new PieceWriter((piece) => this.#append(piece)),
-      digest: new FileDigest(this.upload_path),
+      digest: FileDigest.is_free ? new FileDigest(this.upload_path) : undefined,
     };
+    if (this.#large.digest === undefined) this.#hasher.update(bytes);
     await this.#large.pieces.add(bytes);
   }
 
@@ -88,7 +89,7 @@ export class Spool implements AsyncDisposable {
 
   /** Hex, of the finished upload. It may not be known yet when the upload is whole. */
   sha256(): Promise<string> {
-    this.#sha256 ??= this.#large?.digest.sha256() ?? Promise.resolve(this.#hasher.digest("hex"));
+    this.#sha256 ??= this.#large?.digest?.sha256() ?? Promise.resolve(this.#hasher.digest("hex"));
     return this.#sha256;
   }
 
@@ -96,7 +97,7 @@ export class Spool implements AsyncDisposable {
     await this.#large?.pieces.idle();
     // Closing twice is an error on purpose ignored: the file goes away either way.
     await this.#file.close().catch(() => {});
-    await this.#large?.digest[Symbol.asyncDispose]();
+    await this.#large?.digest?.[Symbol.asyncDispose]();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -110,19 +111,6 @@ export class Spool implements AsyncDisposable {
     } catch (error) {
       throw isOutOfSpace(error) ? outOfSpace(error) : error;
     }
-    this.#large?.digest.written(this.#size_bytes);
+    this.#large?.digest?.written(this.#size_bytes);
   }
-}
-
-/** The disk, the user's quota, or what one file may take. */
-const OUT_OF_SPACE: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
-
-const isOutOfSpace = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && OUT_OF_SPACE.has(error.code);
-
-function outOfSpace(cause: unknown): LakehouseError {
-  return new LakehouseError("storage_full", "The server has no room to take the upload in.", {
-    hint: "Free space in the scratch folder, or set scratch_path under [server] to a larger disk.",
-    cause,
-  });
 }

@@ -150,7 +150,7 @@ export class TextConversion {
   /** Resolves when few results wait to be merged: with many rejected rows that is the slower part. */
   async #caughtUp(): Promise<void> {
     const { length } = this.#tasks;
-    if (length - this.#merged_count > AHEAD_MAX) await this.#tasks[length - AHEAD_MAX]?.merged;
+    if (length - this.#merged_count >= AHEAD_MAX) await this.#tasks[length - AHEAD_MAX]?.merged;
   }
 
   async #begin(range: TextRange, convert: (job: RangeJob) => Promise<RangeResult>): Promise<void> {

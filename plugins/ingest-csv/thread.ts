@@ -9,7 +9,8 @@ export type ThreadRequest =
   | { readonly kind: "convert"; readonly job: RangeJob };
 export type ThreadReply =
   | { readonly ok: true; readonly result: RangeResult }
-  | { readonly ok: false; readonly stack: string };
+  /** With the code of an error of the system. */
+  | { readonly ok: false; readonly stack: string; readonly code?: string | undefined };
 
 self.addEventListener("message", ({ data }: MessageEvent<ThreadRequest>) => {
   if (data.kind === "start") useParquetWasm(data.parquet_wasm);
@@ -21,11 +22,14 @@ async function convert(job: RangeJob): Promise<void> {
   try {
     reply = { ok: true, result: await convertRange(job) };
   } catch (error) {
-    reply = {
-      ok: false,
-      stack: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    };
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    reply = { ok: false, stack, code: systemCode(error) };
   }
   const moved = reply.ok ? [reply.result.bad.numbers.buffer, reply.result.bad.bytes.buffer] : [];
   self.postMessage(reply, moved);
+}
+
+function systemCode(error: unknown): string | undefined {
+  const has_code = error instanceof Error && "code" in error && typeof error.code === "string";
+  return has_code ? String(error.code) : undefined;
 }

@@ -47,5 +47,5 @@ export function checkCopy(
 /** Throws `EngineDisagrees` unless both are the same. */
 export function hold(what: string, found: number | undefined, counted: number | undefined): void {
   if (found === counted) return;
-  throw new EngineDisagrees(`${what}: the engine has ${found}, the survey counted ${counted}`);
+  throw new EngineDisagrees(`${what}: the engine has ${found}, ${counted} were counted`);
 }

@@ -29,8 +29,6 @@ export interface Kernel {
   skipTo(from: number, to: number): void;
   cutAfter(from: number, to: number, final: boolean): number;
   endBlanks(): void;
-  fieldStart(field: number): number;
-  fieldEnd(field: number): number;
   readonly input: WebAssembly.Global;
   /** Room for the null texts, each behind its length in one byte. */
   readonly nulls: WebAssembly.Global;
@@ -89,8 +87,6 @@ const FUNCTIONS = [
   "skipTo",
   "cutAfter",
   "endBlanks",
-  "fieldStart",
-  "fieldEnd",
 ];
 
 let compiled: Promise<WebAssembly.Module> | undefined;

@@ -113,8 +113,8 @@ const FIRST_BYTES = 32;
 const RECORD_BYTES_MAX = 1 << 26;
 
 /**
- * Judges a CSV file as its bytes arrive, and may turn its rows into columns: `space` gives room for bytes, `advance` says how many were
- * written there, `finish` ends the file. It sees every byte once, at the speed of reading it.
+ * Judges a CSV file as its bytes arrive, and may turn its rows into columns: `space` gives room for
+ * bytes, `advance` says how many were written there, `finish` ends the file. It sees every byte once.
  */
 export class CsvScanner {
   readonly #kernel: Kernel;

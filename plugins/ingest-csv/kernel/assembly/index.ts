@@ -32,8 +32,6 @@ import {
 import {
   bare_quotes,
   clearRecords,
-  fieldEnd,
-  fieldStart,
   indexRecords,
   line_count,
   line_ends,
@@ -80,8 +78,6 @@ export {
   endBlanks,
   enlarge,
   escaped_count,
-  fieldEnd,
-  fieldStart,
   giveColumn,
   giveType,
   group_rows,

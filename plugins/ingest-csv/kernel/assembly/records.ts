@@ -31,8 +31,6 @@ export let line_count: u32 = 0;
 /** Over the whole file. Which line ends were seen: 1 LF, 2 CRLF, 4 CR alone. */
 export let line_ends: u32 = 0;
 export let bare_quotes: f64 = 0;
-/** Of the last pass: a field cannot be written on as it stands. */
-export let needs_rewriting: bool = false;
 export let longest_record: u32 = 0;
 /** Somewhere in this input a field breaks the quoting rules. */
 export let has_broken_fields: bool = false;
@@ -113,7 +111,6 @@ export function indexRecords(length: u32, final: bool): u32 {
   let complete_lines: u32 = 0;
   let bare: u32 = 0;
   has_broken_fields = false;
-  needs_rewriting = false;
   putRecord(0, 0, 0);
   for (let at: u32 = 0; at < length; at += 16) {
     let mask = special(input + at);
@@ -135,7 +132,6 @@ export function indexRecords(length: u32, final: bool): u32 {
       if (isEscape(byte)) {
         if (quoted && (following == quote || following == escape)) {
           flags |= ESCAPED;
-          needs_rewriting = true;
           ignored = next;
         } else if (quoted || isSpecial(following, next < length)) {
           flags |= BAD_ESCAPE;
@@ -171,7 +167,6 @@ export function indexRecords(length: u32, final: bool): u32 {
         if (position == start) quoted = true;
         else {
           flags |= BARE_QUOTE;
-          needs_rewriting = true;
           bare++;
         }
         continue;
@@ -217,7 +212,6 @@ function endPass(count: u32, lines: u32, consumed: u32): u32 {
 /** The field is one of the texts that stand for null. */
 export function markNull(field: u32): void {
   store<u32>(ends + (<usize>field << 2), fieldEnd(field) | NULLED);
-  needs_rewriting = true;
 }
 
 export function markBad(record: u32): void {
