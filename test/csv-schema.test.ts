@@ -1,32 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { SchemaInput } from "../core/codec.ts";
-import type { Column } from "../core/services.ts";
 import { readOptions } from "../plugins/ingest-csv/options.ts";
 import { convertBytes, type ReadBack, sameValue } from "./support/csv-convert.ts";
 import { optionsOf, written } from "./support/csv-tables.ts";
+import { against, column } from "./support/registered-schema.ts";
+import { runs } from "./support/test-engine.ts";
 
 /** A CSV file judged against the registered schema, and stored as that. */
-
-const seed = process.env["LAKEHOUSE_TEST_SEED"];
-const settings = (numRuns: number): fc.Parameters<unknown> => ({
-  numRuns,
-  ...(seed === undefined ? {} : { seed: Number(seed) }),
-});
-
-const column = (id: number, name: string, type: string): Column => ({
-  id,
-  name,
-  type,
-  nullable: true,
-});
-
-const against = (
-  columns: readonly Column[],
-  mode: SchemaInput["mode"] = "strict",
-): { readonly schema: SchemaInput } => ({
-  schema: { registered: { columns, last_column_id: 99 }, mode },
-});
 
 /** By name, so that the order of columns does not matter. */
 function cellsOf({ columns, physical_columns, rows }: ReadBack): Record<string, string | null>[] {
@@ -55,7 +35,7 @@ describe("the same table", () => {
         expect(wide.verdict).toBe("same");
         expect(wide.rows).toEqual(table.rows);
       }),
-      settings(40),
+      runs(40),
     );
   }, 120_000);
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { sendCsv } from "./support/send-csv.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 
 /** What a client can say about a CSV file, and what it is told about it. */
@@ -9,18 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-function send(
-  name: string,
-  csv: string,
-  options: Readonly<Record<string, string>> = {},
-): Promise<Response> {
-  const query = new URLSearchParams({ name, ...options });
-  return server.fetch(`/ingest?${query.toString()}`, {
-    method: "POST",
-    headers: { "content-type": "text/csv" },
-    body: csv,
-  });
-}
+const send = (name: string, csv: string, options = {}): Promise<Response> =>
+  sendCsv(server, name, csv, options);
 
 async function rowsOf(table: string): Promise<unknown> {
   const sql = `SELECT * FROM "${table}"`;

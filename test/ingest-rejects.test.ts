@@ -4,6 +4,7 @@ import { LakehouseError } from "../core/error.ts";
 import { readOptions } from "../plugins/ingest-csv/options.ts";
 import { convertBytes, type ReadBack } from "./support/csv-convert.ts";
 import { reference } from "./support/csv-scan.ts";
+import { sendCsv } from "./support/send-csv.ts";
 import { assertProblem, okJson, startServer, type TestServer } from "./support/server.ts";
 
 /** Records that are no rows: refused with their places, or kept beside the others. */
@@ -14,18 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-function send(
-  name: string,
-  csv: string,
-  options: Readonly<Record<string, string>> = {},
-): Promise<Response> {
-  const query = new URLSearchParams({ name, ...options });
-  return server.fetch(`/ingest?${query.toString()}`, {
-    method: "POST",
-    headers: { "content-type": "text/csv" },
-    body: csv,
-  });
-}
+const send = (name: string, csv: string, options = {}): Promise<Response> =>
+  sendCsv(server, name, csv, options);
 
 async function rowsOf(sql: string): Promise<unknown> {
   return (await okJson(await server.post("/sql", { sql })))["rows"];

@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { SchemaInput } from "../core/codec.ts";
 import { isRecord } from "../core/json.ts";
-import type { Column } from "../core/services.ts";
 import { column as cells } from "./support/json-columns.ts";
 import {
   cameBack,
@@ -12,30 +10,12 @@ import {
   keepsValue,
   linesOf,
 } from "./support/jsonl-convert.ts";
+import { against, column } from "./support/registered-schema.ts";
+import { runs } from "./support/test-engine.ts";
 
 /** A file of JSON Lines judged against the registered schema, and stored as that. */
 
-const seed = process.env["LAKEHOUSE_TEST_SEED"];
-const settings = (numRuns: number): fc.Parameters<unknown> => ({
-  numRuns,
-  ...(seed === undefined ? {} : { seed: Number(seed) }),
-});
-
 const JSON_TYPE = "extension<arrow.json>";
-
-const column = (id: number, name: string, type: string): Column => ({
-  id,
-  name,
-  type,
-  nullable: true,
-});
-
-const against = (
-  columns: readonly Column[],
-  mode: SchemaInput["mode"] = "strict",
-): { readonly schema: SchemaInput } => ({
-  schema: { registered: { columns, last_column_id: 99 }, mode },
-});
 
 const TYPES = [
   "int64",
@@ -115,7 +95,7 @@ describe("random rows against a random schema", () => {
           }
         },
       ),
-      settings(150),
+      runs(150),
     );
     expect(same).toBeGreaterThan(50);
     expect(conflicts).toBeGreaterThan(5);

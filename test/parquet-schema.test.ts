@@ -1,38 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { SchemaInput } from "../core/codec.ts";
-import type { Column } from "../core/services.ts";
 import { sameValue } from "./support/csv-convert.ts";
 import { ParquetRig } from "./support/parquet-convert.ts";
 import { withStatistics } from "./support/parquet-footer.ts";
+import { against, column } from "./support/registered-schema.ts";
+import { runs } from "./support/test-engine.ts";
 
 /** A Parquet file judged against the registered schema: kept as it is, written anew, or refused. */
-
-const seed = process.env["LAKEHOUSE_TEST_SEED"];
-const settings = (numRuns: number): fc.Parameters<unknown> => ({
-  numRuns,
-  ...(seed === undefined ? {} : { seed: Number(seed) }),
-});
 
 let rig: ParquetRig;
 beforeAll(async () => {
   rig = await ParquetRig.open();
 });
 afterAll(() => rig[Symbol.asyncDispose]());
-
-const column = (id: number, name: string, type: string): Column => ({
-  id,
-  name,
-  type,
-  nullable: true,
-});
-
-const against = (
-  columns: readonly Column[],
-  mode: SchemaInput["mode"] = "strict",
-): { readonly schema: SchemaInput } => ({
-  schema: { registered: { columns, last_column_id: 99 }, mode },
-});
 
 /** Whole numbers and decimals: digits behind the point, and the least and greatest value without it. */
 interface Exact {
@@ -156,7 +136,7 @@ describe("a column of exact numbers", () => {
             throw new Error(`${from.arrow} ${cell} came back as ${to} ${found}`);
         }
       }),
-      settings(400),
+      runs(400),
     );
     expect(recast).toBeGreaterThan(80);
     expect(conflicts).toBeGreaterThan(80);

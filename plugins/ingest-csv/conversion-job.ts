@@ -1,5 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox";
-import type { SchemaInput } from "../../core/codec.ts";
+import type { CodecInput, SchemaInput } from "../../core/codec.ts";
 import type { Json } from "../../core/json.ts";
 
 /** What a worker is asked and what it answers, whatever the format of the file. */
@@ -31,8 +31,19 @@ export const jobMembers = {
   dry_run: Type.Boolean(),
 };
 
-/** As a job has it. */
-export function plainSchema({ mode, registered }: SchemaInput): Static<typeof schemaSchema> {
+/** What a codec is given, as every job has it. */
+export function jobFields({
+  path,
+  done_path,
+  output_path,
+  work_path,
+  schema,
+  dry_run,
+}: CodecInput) {
+  return { path, done_path, output_path, work_path, schema: plainSchema(schema), dry_run };
+}
+
+function plainSchema({ mode, registered }: SchemaInput): Static<typeof schemaSchema> {
   return registered === undefined ? { mode } : { mode, registered: plain(registered) };
 }
 

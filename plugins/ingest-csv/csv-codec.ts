@@ -2,7 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
-import { jobMembers, outputSchema, plainSchema } from "./conversion-job.ts";
+import { jobFields, jobMembers, outputSchema } from "./conversion-job.ts";
 import { canonicalOptions, readOptions } from "./options.ts";
 
 /**
@@ -35,20 +35,16 @@ export function csvCodec(pool: WorkerPool): Codec {
     version: CSV_CODEC_VERSION,
     follows: true,
     canonicalOptions: (options) => canonicalOptions(readOptions(options)),
-    async convert({ options, schema, rejects_path, deadline_ms, signal, onProgress, ...input }) {
+    async convert(input) {
+      const { options, rejects_path } = input;
       readOptions(options);
       const job: CsvJob = {
         format: "csv",
-        path: input.path,
-        done_path: input.done_path,
-        output_path: input.output_path,
-        work_path: input.work_path,
+        ...jobFields(input),
         options: { ...options },
-        schema: plainSchema(schema),
-        dry_run: input.dry_run,
         ...(rejects_path === undefined ? {} : { rejects_path }),
       };
-      const result = await pool.call(job, { deadline_ms, signal, onProgress });
+      const result = await pool.call(job, input);
       return Value.Parse(outputSchema, result);
     },
   };

@@ -2,7 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
-import { jobMembers, outputSchema, plainSchema } from "./conversion-job.ts";
+import { jobFields, jobMembers, outputSchema } from "./conversion-job.ts";
 import { refuseOptions } from "./no-options.ts";
 
 /** What the worker is asked. */
@@ -25,18 +25,10 @@ export function jsonlCodec(pool: WorkerPool): Codec {
       refuseOptions(options, "JSON Lines");
       return {};
     },
-    async convert({ options, schema, deadline_ms, signal, onProgress, ...input }) {
-      refuseOptions(options, "JSON Lines");
-      const job: JsonlJob = {
-        format: "jsonl",
-        path: input.path,
-        done_path: input.done_path,
-        output_path: input.output_path,
-        work_path: input.work_path,
-        schema: plainSchema(schema),
-        dry_run: input.dry_run,
-      };
-      const result = await pool.call(job, { deadline_ms, signal, onProgress });
+    async convert(input) {
+      refuseOptions(input.options, "JSON Lines");
+      const job: JsonlJob = { format: "jsonl", ...jobFields(input) };
+      const result = await pool.call(job, input);
       return Value.Parse(outputSchema, result);
     },
   };

@@ -2,7 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Codec } from "../../core/codec.ts";
 import type { WorkerPool } from "../../core/workers.ts";
-import { jobMembers, outputSchema, plainSchema } from "./conversion-job.ts";
+import { jobFields, jobMembers, outputSchema } from "./conversion-job.ts";
 import { refuseOptions } from "./no-options.ts";
 
 /** What the worker is asked. */
@@ -27,18 +27,10 @@ export function parquetCodec(pool: WorkerPool): Codec {
       refuseOptions(options, "Parquet");
       return {};
     },
-    async convert({ options, schema, deadline_ms, signal, onProgress, ...input }) {
-      refuseOptions(options, "Parquet");
-      const job: ParquetJob = {
-        format: "parquet",
-        path: input.path,
-        done_path: input.done_path,
-        output_path: input.output_path,
-        work_path: input.work_path,
-        schema: plainSchema(schema),
-        dry_run: input.dry_run,
-      };
-      const result = await pool.call(job, { deadline_ms, signal, onProgress });
+    async convert(input) {
+      refuseOptions(input.options, "Parquet");
+      const job: ParquetJob = { format: "parquet", ...jobFields(input) };
+      const result = await pool.call(job, input);
       return Value.Parse(outputSchema, result);
     },
   };

@@ -3,10 +3,10 @@ import type { ColumnFacts } from "./kernel/scanner.ts";
 import type { ColumnPlan, Part } from "./parts.ts";
 import type { Copied } from "./typed-copy.ts";
 
-/** The engine failed on the file, or read something else than the survey counted. */
+/** The engine failed on the file, or read something else than was counted. */
 export class EngineDisagrees extends Error {}
 
-/** What the survey counted; the columns are those of the CSV. */
+/** What was counted without it; the columns are those of the upload. */
 interface Counted {
   readonly row_count: number;
   readonly columns: readonly Pick<
@@ -22,7 +22,7 @@ export function expectedNulls(arrow: string, source: number, counted: Counted): 
 }
 
 /**
- * Holds what the engine wrote against what the survey counted by itself: rows, nulls of every
+ * Holds what the engine wrote against what was counted without it: rows, nulls of every
  * column (a cell that the engine could not read as its type is one more), and the bytes of every
  * text column. Throws `EngineDisagrees`.
  */

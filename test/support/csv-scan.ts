@@ -1,6 +1,11 @@
 import type { ColumnGroup } from "../../plugins/ingest-csv/kernel/column-group.ts";
 import { CsvKernel } from "../../plugins/ingest-csv/kernel/csv-kernel.ts";
-import type { BadRecord, Scan, ScanOptions } from "../../plugins/ingest-csv/kernel/scanner.ts";
+import type {
+  BadRecord,
+  CsvScanner,
+  Scan,
+  ScanOptions,
+} from "../../plugins/ingest-csv/kernel/scanner.ts";
 
 /** A bad record with its bytes as text. */
 export interface BadText extends Omit<BadRecord, "bytes" | "field_bytes"> {
@@ -58,6 +63,16 @@ export async function scanText(
     },
     ...options,
   });
+  feed(scanner, text, pieces);
+  return { scan: scanner.finish(), bad, rows };
+}
+
+/** Gives the scanner a text in pieces of these sizes, over and over. */
+export function feed(
+  scanner: CsvScanner,
+  text: string | Uint8Array,
+  pieces: readonly number[],
+): void {
   const bytes = Buffer.from(text);
   for (let at = 0, piece = 0; at < bytes.length; piece++) {
     const space = scanner.space();
@@ -66,7 +81,6 @@ export async function scanText(
     scanner.advance(length);
     at += length;
   }
-  return { scan: scanner.finish(), bad, rows };
 }
 
 function textRows({ row_count, columns }: ColumnGroup): (string | null)[][] {

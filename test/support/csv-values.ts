@@ -6,6 +6,7 @@ import type {
 } from "../../plugins/ingest-csv/kernel/column-group.ts";
 import type { ScanOptions } from "../../plugins/ingest-csv/kernel/scanner.ts";
 import { CsvKernel } from "../../plugins/ingest-csv/kernel/csv-kernel.ts";
+import { feed } from "./csv-scan.ts";
 
 /** As Arrow has it; of a double its 64 bits, which tell the two zeros apart. */
 export type Value = bigint | boolean | string | null;
@@ -63,14 +64,7 @@ export async function encodeText(
     },
     ...options,
   });
-  const bytes = Buffer.from(text);
-  for (let at = 0, piece = 0; at < bytes.length; piece++) {
-    const space = scanner.space();
-    const length = Math.min(space.length, bytes.length - at, pieces[piece % pieces.length] ?? 1);
-    space.set(bytes.subarray(at, at + length));
-    scanner.advance(length);
-    at += length;
-  }
+  feed(scanner, text, pieces);
   scanner.finish();
   return { values, null_counts, misfit_count: scanner.misfit_count, groups };
 }
