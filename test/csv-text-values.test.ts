@@ -3,11 +3,10 @@ import fc from "fast-check";
 import {
   type CellValue,
   OUTPUT_TYPES,
-  type OutputColumn,
   type OutputType,
 } from "../plugins/ingest-csv/kernel/column-group.ts";
 import type { FieldSyntax } from "../plugins/ingest-csv/kernel/field-syntax.ts";
-import { encodeText, type Value } from "./support/csv-values.ts";
+import { encodeText, outputColumn, type Value } from "./support/csv-values.ts";
 
 /** Text as the kernel writes it, rows in groups, and values that the host reads for it. */
 
@@ -19,7 +18,6 @@ const settings = (numRuns: number): fc.Parameters<unknown> => ({
 
 const MIB = 1024 * 1024;
 
-const output = (type: OutputType, source = 0): OutputColumn => ({ source, type, scale: 0 });
 const pieces = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 4 });
 
 const syntax: fc.Arbitrary<FieldSyntax> = fc
@@ -101,7 +99,7 @@ describe("a text", () => {
           const lines = rows.map(({ written }) => `${written.join(dialect.delimiter)}\n`);
           const { values, misfit_count } = await encodeText(lines.join(""), {
             ...dialect,
-            columns: [output("utf8", 2), output("utf8", 0), output("utf8", 1)],
+            columns: [outputColumn("utf8", 2), outputColumn("utf8", 0), outputColumn("utf8", 1)],
             group_rows,
             pieces: sizes,
             null_texts: ["NA"],
@@ -118,7 +116,7 @@ describe("a text", () => {
   test("that is empty is none, and one in quotes is an empty text but no other value", async () => {
     const rows = 'x,\nx,""\nx,NA\nx,"NA"\nx,\\N\n"",x\n';
     for (const type of OUTPUT_TYPES) {
-      const columns = [output("utf8"), output(type, 1)];
+      const columns = [outputColumn("utf8"), outputColumn(type, 1)];
       const { values, null_counts, misfit_count } = await encodeText(rows, {
         columns,
         null_texts: ["NA", "\\N"],
@@ -133,7 +131,7 @@ describe("a text", () => {
 
   test("with a quote inside, but none around, keeps it", async () => {
     const { values } = await encodeText('a"b,5\' 7"\n1"",""""\n"a ""b""","\'"\n', {
-      columns: [output("utf8"), output("utf8", 1)],
+      columns: [outputColumn("utf8"), outputColumn("utf8", 1)],
     });
     expect(values).toEqual([
       ['a"b', '1""', 'a "b"'],
@@ -156,7 +154,7 @@ describe("a text", () => {
         const { values } = await encodeText(
           rows.map((each, row) => `n${row},"${each}",${row}\n`).join(""),
           {
-            columns: [output("utf8"), output("utf8", 1), output("int64", 2)],
+            columns: [outputColumn("utf8"), outputColumn("utf8", 1), outputColumn("int64", 2)],
             group_rows: 100,
             capacity_bytes: 256 * 1024,
           },
@@ -181,7 +179,7 @@ describe("a text", () => {
     const lines = cells.map((each, row) => `${row},"${each.replaceAll('"', '""')}"\n`);
     for (const group_rows of [1, 2, 100]) {
       const { values } = await encodeText(lines.join(""), {
-        columns: [output("int64"), output("utf8", 1)],
+        columns: [outputColumn("int64"), outputColumn("utf8", 1)],
         group_rows,
         pieces: [MIB],
       });
@@ -212,7 +210,7 @@ describe("a group of rows", () => {
     ] as const) {
       const lines = Array.from({ length: rows }, (_, row) => `${row},x\n`);
       for (const size of [1, 3, 1000]) {
-        const columns = [output("int64"), output("utf8", 1)];
+        const columns = [outputColumn("int64"), outputColumn("utf8", 1)];
         const { groups, values } = await encodeText(lines.join(""), { columns, pieces: [size] });
         expect(groups).toEqual([...sizes]);
         expect(values[0]).toEqual(lines.map((_, row) => BigInt(row)));
@@ -235,7 +233,7 @@ describe("a group of rows", () => {
           const last = drawn.findLastIndex((line) => !/^[\r\n]/.test(line));
           const rows = drawn.slice(0, last + 1).filter((line) => line !== "1,2\n");
           const { values, groups } = await encodeText(drawn.join(""), {
-            columns: [output(type)],
+            columns: [outputColumn(type)],
             group_rows,
             pieces: sizes,
           });
@@ -254,14 +252,14 @@ describe("a group of rows", () => {
 
   test("leaves out bad records, and takes one field for several columns", async () => {
     const { values } = await encodeText('1,a\n2\n3,"c"x\n4,d\n5,"e\n', {
-      columns: [output("utf8", 1), output("int64", 0)],
+      columns: [outputColumn("utf8", 1), outputColumn("int64", 0)],
       group_rows: 2,
     });
     expect(values).toEqual([
       ["a", "d"],
       [1n, 4n],
     ]);
-    const columns = [output("int64", 1), output("utf8", 1), output("float64", 1)];
+    const columns = [outputColumn("int64", 1), outputColumn("utf8", 1), outputColumn("float64", 1)];
     const same = await encodeText("x,7,y\n", { columns });
     expect(same.values.slice(0, 2)).toEqual([[7n], ["7"]]);
   });
@@ -297,7 +295,10 @@ describe("a value that the host reads", () => {
           const { values, misfit_count } = await encodeText(
             offers.map((offer) => `k${offer},"k${offer}"\n`).join(""),
             {
-              columns: [{ ...output(type, 1), read: { always: false, value } }, output("utf8")],
+              columns: [
+                { ...outputColumn(type, 1), read: { always: false, value } },
+                outputColumn("utf8"),
+              ],
               group_rows,
             },
           );
@@ -317,7 +318,10 @@ describe("a value that the host reads", () => {
     const forms = async (always: boolean): Promise<[readonly Value[], string[]]> => {
       const asked: string[] = [];
       const value = (text: string): bigint => BigInt(asked.push(text));
-      const columns = [output("utf8"), { ...output("int64", 1), read: { always, value } }];
+      const columns = [
+        outputColumn("utf8"),
+        { ...outputColumn("int64", 1), read: { always, value } },
+      ];
       const { values } = await encodeText(rows, { columns, null_texts: ["NA"] });
       return [values[1] ?? [], asked];
     };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { OutputColumn, OutputType } from "../plugins/ingest-csv/kernel/column-group.ts";
-import { encodeText, type Value } from "./support/csv-values.ts";
+import type { OutputType } from "../plugins/ingest-csv/kernel/column-group.ts";
+import { encodeText, outputColumn, type Value } from "./support/csv-values.ts";
 
 /** The values that the kernel writes for the cells of a column, against a slow and obvious reader. */
 
@@ -10,8 +10,6 @@ const settings = (numRuns: number): fc.Parameters<unknown> => ({
   numRuns,
   ...(seed === undefined ? {} : { seed: Number(seed) }),
 });
-
-const output = (type: OutputType, scale = 0, source = 0): OutputColumn => ({ source, type, scale });
 
 /** The value of a cell by its text; undefined if it has none of this type. Pure. */
 function read(type: OutputType, cell: string, scale: number): Value | undefined {
@@ -81,7 +79,7 @@ async function compare(
   const lines = cells.map((cell, row) =>
     row % 3 === 0 || !UNQUOTED.test(cell) ? `x,"${cell.replaceAll('"', '""')}"` : `x,${cell}`,
   );
-  const columns = [output(type, scale, 1), output("utf8")];
+  const columns = [outputColumn(type, 1, scale), outputColumn("utf8")];
   const text = `${lines.join("\n")}\n`;
   const { values, null_counts, misfit_count, groups } = await encodeText(text, {
     columns,
@@ -283,7 +281,7 @@ describe("a date", () => {
     for (let at = first; at <= last; at += day_ms)
       lines.push(new Date(at).toISOString().slice(0, 10));
     const { values, misfit_count } = await encodeText(Buffer.from(lines.join("\n")), {
-      columns: [output("date32")],
+      columns: [outputColumn("date32")],
       group_rows: 100_000,
       capacity_bytes: 1 << 20,
     });

@@ -12,7 +12,7 @@ import { datasetId } from "./dataset-id.ts";
 import { asBuffer, findMetadata } from "./footer.ts";
 import { COMMIT_RING, copyManifest, type StoredManifest } from "./manifest.ts";
 import { manifestTable } from "./manifest-table.ts";
-import { loadParquetWasm } from "../../core/parquet-wasm.ts";
+import { loadParquetWasm } from "./parquet-wasm.ts";
 import { columnSchema, dataObjectSchema } from "./registration.ts";
 import { BLANK_SEAL, checkSeal, SEAL_KEY, sealFile } from "./seal.ts";
 

@@ -11,8 +11,8 @@ import { type Dialect, readDialect } from "./dialect.ts";
 import { afterFault, encodingOf, type TextFile, transcodeFile } from "./encoding.ts";
 import { schemaMembers } from "./judged-schema.ts";
 import { type CsvOptions, readOptions } from "./options.ts";
+import { writeNoRows } from "./parquet/row-groups.ts";
 import type { RangeThreads } from "./range-threads.ts";
-import { writeNoRows } from "./range-convert.ts";
 import { RejectRows } from "./reject-rows.ts";
 import { isOutOfSpace, outOfSpace } from "./out-of-space.ts";
 import { ResultFile } from "./result-file.ts";
@@ -185,9 +185,10 @@ async function convertRows(reading: Reading, writing: Writing): Promise<CodecOut
   if (judged.verdict === "conflict") return outputOf(findings, NOTHING, undefined);
   const columns = judged.written;
   const ranges = await conversion.finish(columns);
+  const no_rows = join(folder, "no-rows.parquet");
   const is_empty = scan.row_count === 0;
-  const all = is_empty ? [[await writeNoRows(columns, folder)]] : ranges;
-  const joined = await result.finish(all, columns, scan);
+  if (is_empty) writeNoRows(no_rows, columns);
+  const joined = await result.finish(is_empty ? [[no_rows]] : ranges, columns, scan);
   return outputOf(findings, joined, await rejects?.finish(job.rejects_path ?? ""));
 }
 

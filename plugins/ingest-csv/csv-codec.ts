@@ -7,9 +7,9 @@ import { canonicalOptions, readOptions } from "./options.ts";
 
 /**
  * Changes whenever the same bytes and options could give other Parquet: with our own rules, and
- * with what writes the file: parquet-wasm, and the engine for rejected rows.
+ * with the engine, which writes the rejected rows.
  */
-export const CSV_CODEC_VERSION = "4/parquet-wasm-0.8.0/duckdb-1.5.6";
+export const CSV_CODEC_VERSION = "5/duckdb-1.5.6";
 
 /** What the worker is asked. */
 export const csvJobSchema = Type.Object({

@@ -3,6 +3,7 @@ import { LakehouseError } from "../../core/error.ts";
 import { DECIMAL_SCALES, decimalDigits, keepsValues, outputType, typeOf } from "./column-types.ts";
 import { GivenColumn } from "./given-types.ts";
 import { type JudgedSchema, judgeSchema, type WrittenColumn } from "./judged-schema.ts";
+import { decimalBytes } from "./parquet/schema.ts";
 import type { OutputColumn } from "./kernel/column-group.ts";
 import type { ColumnFacts } from "./kernel/scanner.ts";
 import type { CsvOptions } from "./options.ts";
@@ -48,10 +49,12 @@ export class CsvColumns {
   /** How the kernel writes a column. */
   outputOf({ source, type }: WrittenColumn): OutputColumn {
     const given = this.given.get(source);
+    const digits = decimalDigits(type);
     return {
       source,
       type: outputType(type),
-      scale: decimalDigits(type)?.scale ?? 0,
+      scale: digits?.scale ?? 0,
+      stored_bytes: digits === undefined ? 0 : decimalBytes(digits.precision),
       read: given && {
         always: given.reads_all,
         value: (cell) => given.read(cell, type),

@@ -14,11 +14,10 @@ import { ingestRoutes } from "./routes.ts";
 const HEADROOM_BYTES = 4 * 1024 ** 3;
 /**
  * JavaScriptCore reserves so much for a WebAssembly memory, to leave out checks of its bounds; where
- * it cannot, the memory is a sixth slower. A thread has two, and the main one two or three.
+ * it cannot, the memory is a sixth slower. A thread has one; the main one has a second, to cut ranges.
  */
 const WASM_MEMORY_BYTES = 4.25 * 1024 ** 3;
-const WASM_MEMORIES_PER_THREAD = 2;
-const WASM_MEMORIES = 3;
+const WASM_MEMORIES_OF_MAIN = 2;
 
 export const ingestCsv = definePlugin({
   name: "ingest-csv",
@@ -48,7 +47,7 @@ export const ingestCsv = definePlugin({
     // What clients wrote reaches the engine as it is in these alone.
     const engine_bytes = limits.ingest_memory_bytes + HEADROOM_BYTES;
     const engine_pool = pool(engine_bytes);
-    const wasm_count = threads * WASM_MEMORIES_PER_THREAD + WASM_MEMORIES;
+    const wasm_count = threads + WASM_MEMORIES_OF_MAIN;
     const csv_pool = pool(engine_bytes + wasm_count * WASM_MEMORY_BYTES);
     return {
       routes: ingestRoutes(

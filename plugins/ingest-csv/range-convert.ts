@@ -1,7 +1,5 @@
-import { closeSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync, readSync, rmSync } from "node:fs";
 import type { SchemaInput } from "../../core/codec.ts";
-import { loadParquetWasm } from "../../core/parquet-wasm.ts";
 import { CsvColumns } from "./csv-columns.ts";
 import type { Dialect } from "./dialect.ts";
 import type { GivenFacts } from "./given-types.ts";
@@ -10,7 +8,7 @@ import { CsvKernel } from "./kernel/csv-kernel.ts";
 import { type ColumnFacts, RecordTooLong, type Scan, type ScanOptions } from "./kernel/scanner.ts";
 import { readOptions } from "./options.ts";
 import { type PackedRecords, RecordPacker } from "./packed-records.ts";
-import { RowGroups } from "./parquet/row-groups.ts";
+import { writeRowGroup } from "./parquet/row-groups.ts";
 import type { WrittenColumn } from "./judged-schema.ts";
 import { TextCheck, type TextFault } from "./text-check.ts";
 import type { TextRange } from "./text-cuts.ts";
@@ -172,41 +170,20 @@ function scanOptions(
   };
 }
 
-/** A file without a row. parquet-wasm is loaded here. */
-export async function writeNoRows(
-  columns: readonly WrittenColumn[],
-  folder: string,
-): Promise<string> {
-  await loadParquetWasm();
-  const files = new RangeFiles({ columns, path_prefix: join(folder, "no-rows-") });
-  const none = new Uint8Array(0);
-  const column = { null_count: 0, validity: none, values: none, repeats: false };
-  const offsets = new Uint8Array(4);
-  files.add({
-    row_count: 0,
-    columns: columns.map(({ type }) => ({
-      ...column,
-      offsets: type === "utf8" ? offsets : undefined,
-    })),
-  });
-  return join(folder, "no-rows-0.parquet");
-}
-
 /** The files of one range. */
 class RangeFiles {
   readonly paths: string[] = [];
-  readonly #prefix: string;
-  readonly #groups: RowGroups;
+  readonly #output: RangeOutput;
 
-  constructor({ columns, path_prefix }: RangeOutput) {
-    this.#prefix = path_prefix;
-    this.#groups = new RowGroups(columns);
+  constructor(output: RangeOutput) {
+    this.#output = output;
   }
 
   add(group: ColumnGroup): void {
-    const path = `${this.#prefix}${this.paths.length}.parquet`;
+    const { path_prefix, columns } = this.#output;
+    const path = `${path_prefix}${this.paths.length}.parquet`;
     this.paths.push(path);
-    writeFileSync(path, this.#groups.encode(group), { mode: 0o600 });
+    writeRowGroup(path, columns, group);
   }
 
   remove(): void {

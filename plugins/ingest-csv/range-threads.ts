@@ -1,6 +1,5 @@
-import { parquetWasmModule, loadParquetWasm } from "../../core/parquet-wasm.ts";
-import { convertRange, type RangeJob, type RangeResult } from "./range-convert.ts";
-import type { ThreadReply, ThreadRequest } from "./thread.ts";
+import type { RangeJob, RangeResult } from "./range-convert.ts";
+import type { ThreadReply } from "./thread.ts";
 
 /** A compiled binary keeps its entry points by their path from the root of the repository. */
 const PROGRAM = /\$bunfs|~BUN/.test(import.meta.url)
@@ -86,20 +85,28 @@ export class RangeThreads {
 
 class RangeThread {
   readonly #worker = new Worker(PROGRAM);
-  readonly #started = this.#start();
   #asked: PromiseWithResolvers<RangeResult> | undefined;
   #failure: Error | undefined;
+
+  constructor() {
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReply>) => {
+      // What a library has left behind it when it failed is not known: the thread is not used again.
+      if (data.ok) this.#asked?.resolve(data.result);
+      else this.#fail(threadError(data));
+    });
+    this.#worker.addEventListener("error", ({ message }) => this.#fail(new Error(message)));
+    this.#worker.addEventListener("close", () => this.#fail(new Error("A thread has ended.")));
+  }
 
   get has_failed(): boolean {
     return this.#failure !== undefined;
   }
 
   async convert(job: RangeJob): Promise<RangeResult> {
-    await this.#started;
     if (this.#failure !== undefined) throw this.#failure;
     const asked = Promise.withResolvers<RangeResult>();
     this.#asked = asked;
-    this.#post({ kind: "convert", job });
+    this.#worker.postMessage(job, []);
     return asked.promise;
   }
 
@@ -108,34 +115,13 @@ class RangeThread {
     this.#worker.terminate();
   }
 
-  async #start(): Promise<void> {
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<ThreadReply>) => {
-      // What a library has left behind it when it failed is not known: the thread is not used again.
-      if (data.ok) this.#asked?.resolve(data.result);
-      else this.#fail(threadError(data));
-    });
-    this.#worker.addEventListener("error", ({ message }) => this.#fail(new Error(message)));
-    this.#worker.addEventListener("close", () => this.#fail(new Error("A thread has ended.")));
-    this.#post({ kind: "start", parquet_wasm: await parquetWasmModule() });
-  }
-
   #fail(error: Error): void {
     this.#failure ??= error;
     this.#asked?.reject(this.#failure);
-  }
-
-  #post(message: ThreadRequest): void {
-    this.#worker.postMessage(message, []);
   }
 }
 
 /** As it was thrown there, as far as the caller can tell. */
 function threadError({ stack, code }: Extract<ThreadReply, { ok: false }>): Error {
   return code === undefined ? new Error(stack) : Object.assign(new Error(stack), { code });
-}
-
-/** In the caller's own thread: for a text that is one range, which no other thread can help with. */
-export async function convertHere(job: RangeJob): Promise<RangeResult> {
-  await loadParquetWasm();
-  return convertRange(job);
 }

@@ -7,13 +7,14 @@ import { type JudgedSchema, samePlan, type WrittenColumn } from "./judged-schema
 import type { BadRecord, Scan } from "./kernel/scanner.ts";
 import { unpacked } from "./packed-records.ts";
 import {
+  convertRange,
   type RangeJob,
   type RangeOutput,
   type RangeResult,
   type RangeSettings,
   sampleRange,
 } from "./range-convert.ts";
-import { convertHere, type RangeThreads } from "./range-threads.ts";
+import type { RangeThreads } from "./range-threads.ts";
 import type { RangePaths } from "./result-file.ts";
 import { recordTooLong } from "./record-too-long.ts";
 import { ScanSum } from "./scan-sum.ts";
@@ -114,7 +115,8 @@ export class TextConversion {
         const is_alone = this.#tasks.length === 0 && range.is_last;
         if (!is_alone) await threads.free();
         await this.#caughtUp();
-        await this.#begin(range, is_alone ? convertHere : (job) => threads.convert(job));
+        // No other thread could help with a text that is one range.
+        await this.#begin(range, is_alone ? convertRange : (job) => threads.convert(job));
       }
       await this.#merged;
     } finally {

@@ -1,21 +1,14 @@
 /** The program of a thread that converts ranges of a text: see `range-threads.ts`. */
-import { useParquetWasm } from "../../core/parquet-wasm.ts";
 import { convertRange, type RangeJob, type RangeResult } from "./range-convert.ts";
 
 declare const self: Worker;
 
-export type ThreadRequest =
-  | { readonly kind: "start"; readonly parquet_wasm: WebAssembly.Module }
-  | { readonly kind: "convert"; readonly job: RangeJob };
 export type ThreadReply =
   | { readonly ok: true; readonly result: RangeResult }
   /** With the code of an error of the system. */
   | { readonly ok: false; readonly stack: string; readonly code?: string | undefined };
 
-self.addEventListener("message", ({ data }: MessageEvent<ThreadRequest>) => {
-  if (data.kind === "start") useParquetWasm(data.parquet_wasm);
-  else void convert(data.job);
-});
+self.addEventListener("message", ({ data }: MessageEvent<RangeJob>) => void convert(data));
 
 async function convert(job: RangeJob): Promise<void> {
   let reply: ThreadReply;

@@ -57,6 +57,7 @@ export async function scanText(
         source,
         type: "utf8" as const,
         scale: 0,
+        stored_bytes: 0,
       })),
       group_rows_max: GROUP_ROWS,
       onGroup: (group) => rows.push(...textRows(group)),
@@ -84,17 +85,17 @@ export function feed(
 }
 
 function textRows({ row_count, columns }: ColumnGroup): (string | null)[][] {
-  return Array.from({ length: row_count }, (_, row) =>
-    columns.map(({ validity, offsets, values }) => {
+  const texts = columns.map(({ validity, offsets, values }) => {
+    const at = Buffer.from(offsets ?? []);
+    let held = 0;
+    return Array.from({ length: row_count }, (_, row) => {
       if (((validity[row >> 3] ?? 0) & (1 << (row & 7))) === 0) return null;
-      const at = Buffer.from(offsets ?? []);
-      return Buffer.from(values).toString(
-        "utf8",
-        at.readInt32LE(4 * row),
-        at.readInt32LE(4 * row + 4),
-      );
-    }),
-  );
+      const [start, end] = [at.readInt32LE(4 * held), at.readInt32LE(4 * held + 4)];
+      held += 1;
+      return Buffer.from(values).toString("utf8", start, end);
+    });
+  });
+  return Array.from({ length: row_count }, (_, row) => texts.map((column) => column[row] ?? null));
 }
 
 /** The slow and obvious way: records of [cell, was quoted, is malformed], and whether a quote stayed open. */

@@ -25,6 +25,8 @@ export interface OutputColumn {
   readonly type: OutputType;
   /** Of a decimal, else 0. */
   readonly scale: number;
+  /** What a decimal takes in the file: 4 or 8 for a whole number, up to 16 for others; else 0. */
+  readonly stored_bytes: number;
   /** Reads cells that are in none of the forms the kernel knows, or, with `always`, all of them. */
   readonly read?:
     | { readonly always: boolean; readonly value: (cell: string) => CellValue }
@@ -38,7 +40,7 @@ export interface ColumnOutput {
   readonly onGroup: (group: ColumnGroup) => void;
 }
 
-/** Rows as columns in Arrow's layout. The views are valid during the call that they are given to. */
+/** Rows as columns. The views are valid during the call that they are given to. */
 export interface ColumnGroup {
   readonly row_count: number;
   readonly columns: readonly GroupColumn[];
@@ -48,12 +50,30 @@ export interface GroupColumn {
   readonly null_count: number;
   /** A bit per row: it has a value. */
   readonly validity: Uint8Array;
-  /** Of text, its bytes. */
+  /** The values there are, side by side; of text, its bytes. */
   readonly values: Uint8Array;
   /** Of text, where each begins, int32, and where the last one ends. */
   readonly offsets: Uint8Array | undefined;
-  /** A dictionary would pay. */
-  readonly repeats: boolean;
+  /** Makes the pages of a Parquet column chunk; their views are valid until the next call. */
+  readonly encode: () => EncodedChunk;
+}
+
+/** A column chunk: a data page, behind a dictionary if its values are indexes into one. */
+export interface EncodedChunk {
+  /** Of the values, by its number in parquet.thrift. */
+  readonly encoding: number;
+  /** By Snappy; both pages, or none. */
+  readonly is_compressed: boolean;
+  readonly dictionary: (EncodedPage & { readonly entry_count: number }) | undefined;
+  /** Definition levels (RLE) and values. */
+  readonly page: EncodedPage;
+  /** The least and the greatest value, as PLAIN has them but for the length of a text. */
+  readonly bounds: { readonly least: Uint8Array; readonly greatest: Uint8Array } | undefined;
+}
+
+export interface EncodedPage {
+  readonly bytes: Uint8Array;
+  readonly uncompressed_bytes: number;
 }
 
 const NEVER = 0;
@@ -67,6 +87,14 @@ const OFFSETS_AT = 24;
 const TEXT_BYTES_AT = 28;
 const NULLS_AT = 36;
 
+/** The fields of `chunk`, in `assembly/parquet/chunk.ts`. */
+const DICTIONARY_FIELD = 3;
+const PAGE_FIELD = 6;
+const BOUNDS_FIELD = 9;
+const LEAST_FIELD = 10;
+const GREATEST_FIELD = 12;
+const CHUNK_FIELDS = 14;
+
 /** Turns the records of one scan into groups of rows. */
 export class ColumnGroups {
   readonly #kernel: Kernel;
@@ -77,10 +105,10 @@ export class ColumnGroups {
     this.#output = output;
     const { columns, group_rows_max } = output;
     let has_room = kernel.beginColumns(columns.length, group_rows_max) !== 0;
-    for (const [index, { source, type, scale, read }] of columns.entries()) {
+    for (const [index, { source, type, scale, stored_bytes, read }] of columns.entries()) {
       const ask = read === undefined ? NEVER : read.always ? ALWAYS : IF_UNKNOWN;
       const code = OUTPUT_TYPES.indexOf(type);
-      has_room &&= kernel.giveColumn(index, source, code, scale, ask) !== 0;
+      has_room &&= kernel.giveColumn(index, source, code, scale, stored_bytes, ask) !== 0;
     }
     if (!has_room) throw noMemory();
     kernel.startGroup();
@@ -116,19 +144,44 @@ export class ColumnGroups {
     const out = new DataView(memory.buffer, numberOf(outs) + index * size, size);
     const view = (at: number, length: number): Uint8Array =>
       new Uint8Array(memory.buffer, out.getUint32(at, true), length);
-    const bits_bytes = Math.ceil(row_count / 8);
+    const null_count = out.getUint32(NULLS_AT, true);
+    const count = row_count - null_count;
     const is_text = type === "utf8";
     const values_bytes = is_text
       ? out.getUint32(TEXT_BYTES_AT, true)
       : type === "bool"
-        ? bits_bytes
-        : row_count * valueBytes(type);
+        ? Math.ceil(count / 8)
+        : count * valueBytes(type);
     return {
-      null_count: out.getUint32(NULLS_AT, true),
-      validity: view(BITS_AT, bits_bytes),
+      null_count,
+      validity: view(BITS_AT, Math.ceil(row_count / 8)),
       values: view(VALUES_AT, values_bytes),
-      offsets: is_text ? view(OFFSETS_AT, (row_count + 1) * 4) : undefined,
-      repeats: this.#kernel.looksRepeated(index) !== 0,
+      offsets: is_text ? view(OFFSETS_AT, (count + 1) * 4) : undefined,
+      encode: () => this.#encode(index),
+    };
+  }
+
+  #encode(index: number): EncodedChunk {
+    const kernel = this.#kernel;
+    if (kernel.encodeChunk(index) === 0) throw noMemory();
+    const { buffer } = kernel.memory;
+    const chunk = new Uint32Array(buffer, numberOf(kernel.chunk), CHUNK_FIELDS);
+    const [encoding = 0, is_compressed = 0, entry_count = 0] = chunk;
+    const bytes = (field: number): Uint8Array =>
+      new Uint8Array(buffer, chunk[field], chunk[field + 1]);
+    const page = (field: number): EncodedPage => ({
+      bytes: bytes(field),
+      uncompressed_bytes: chunk[field + 2] ?? 0,
+    });
+    return {
+      encoding,
+      is_compressed: is_compressed !== 0,
+      dictionary: entry_count === 0 ? undefined : { ...page(DICTIONARY_FIELD), entry_count },
+      page: page(PAGE_FIELD),
+      bounds:
+        chunk[BOUNDS_FIELD] === 0
+          ? undefined
+          : { least: bytes(LEAST_FIELD), greatest: bytes(GREATEST_FIELD) },
     };
   }
 }

@@ -22,10 +22,18 @@ export interface Kernel {
   /** Behind `begin`: what the rows become, in groups of so many. */
   beginColumns(count: number, group_rows_max: number): number;
   /** `type` is a code of `column-group.ts`; `ask`: when the host reads a value. */
-  giveColumn(index: number, source: number, type: number, scale: number, ask: number): number;
+  giveColumn(
+    index: number,
+    source: number,
+    type: number,
+    scale: number,
+    stored_bytes: number,
+    ask: number,
+  ): number;
   startGroup(): void;
   encodeRecords(from_record: number): number;
-  looksRepeated(column: number): number;
+  /** The pages of a column of the present group; told in `chunk`. */
+  encodeChunk(index: number): number;
   skipTo(from: number, to: number): void;
   cutAfter(from: number, to: number, final: boolean): number;
   endBlanks(): void;
@@ -37,6 +45,7 @@ export interface Kernel {
   /** The columns of the present group. */
   readonly outs: WebAssembly.Global;
   readonly OUT_BYTES: WebAssembly.Global;
+  readonly chunk: WebAssembly.Global;
   readonly group_rows: WebAssembly.Global;
   readonly encoded_records: WebAssembly.Global;
   readonly misfits: WebAssembly.Global;
@@ -83,7 +92,7 @@ const FUNCTIONS = [
   "giveColumn",
   "startGroup",
   "encodeRecords",
-  "looksRepeated",
+  "encodeChunk",
   "skipTo",
   "cutAfter",
   "endBlanks",

@@ -24,6 +24,33 @@ const LIST = 9;
 const STRUCT = 12;
 const INT_TYPES = [3, 4, 5, 6] as const;
 type IntType = (typeof INT_TYPES)[number];
+/** What lists have, by name. */
+const ELEMENTS = { i32: 5, binary: BINARY, struct: STRUCT } as const;
+
+export const i16 = (value: number): ThriftValue => ({ kind: "int", type: 4, value: BigInt(value) });
+export const i32 = (value: number): ThriftValue => ({ kind: "int", type: 5, value: BigInt(value) });
+export const i64 = (value: number): ThriftValue => ({ kind: "int", type: 6, value: BigInt(value) });
+export const bool = (value: boolean): ThriftValue => ({ kind: "bool", value });
+export const binary = (bytes: Uint8Array | string): ThriftValue => ({
+  kind: "binary",
+  bytes: typeof bytes === "string" ? Buffer.from(bytes) : bytes,
+});
+export const list = (
+  element: keyof typeof ELEMENTS,
+  items: readonly ThriftValue[],
+): ThriftValue => ({ kind: "list", element: ELEMENTS[element], items });
+/** Fields in the order of their ids; those that are undefined are left out. */
+export const struct = (
+  ...fields: readonly (readonly [number, ThriftValue | undefined])[]
+): ThriftValue => ({ kind: "struct", fields: fieldsOf(...fields) });
+
+export function fieldsOf(
+  ...fields: readonly (readonly [number, ThriftValue | undefined])[]
+): ThriftStruct {
+  const present = new Map<number, ThriftValue>();
+  for (const [id, value] of fields) if (value !== undefined) present.set(id, value);
+  return present;
+}
 
 /** Real metadata is some five levels deep. */
 const DEPTH_LIMIT = 16;

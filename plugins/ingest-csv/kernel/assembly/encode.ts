@@ -1,7 +1,7 @@
 /**
- * Writes the good rows of the indexed records as columns, in the layout of Arrow: a bit per row that
- * says it has a value, values side by side, text as offsets and bytes
- * (https://arrow.apache.org/docs/format/Columnar.html).
+ * Writes the good rows of the indexed records as columns: a bit per row that says it has a value, the
+ * values there are side by side, text as offsets and bytes. That is Arrow's layout, without the places
+ * that it leaves for nulls (https://arrow.apache.org/docs/format/Columnar.html).
  */
 import {
   allocate,
@@ -135,10 +135,11 @@ function encodeValues(index: u32, out: usize, type: u32, count: u32): void {
   const bits: usize = load<u32>(out, BITS_AT);
   const values: usize = load<u32>(out, VALUES_AT);
   const bytes = width(type);
-  let nulls: u32 = 0;
+  const nulls_before = load<u32>(out, NULLS_AT);
+  const held_before = group_rows - nulls_before;
+  let held = held_before;
   for (let place: u32 = 0; place < count; place++) {
-    const row = group_rows + place;
-    const to = type == BOOLEAN ? value : values + <usize>row * bytes;
+    const to = type == BOOLEAN ? value : values + <usize>held * bytes;
     const first = load<u32>(rows + (<usize>place << 2));
     if (first != BLANK) {
       const start = fieldStart(first + source);
@@ -151,25 +152,16 @@ function encodeValues(index: u32, out: usize, type: u32, count: u32): void {
           !(flagged & (ESCAPED | BARE_QUOTE)) &&
           readValue(out, type, input + start + quoted, input + end - quoted, to);
         if (is_known || (ask != NEVER && hostValue(index, input + start, end - start, to))) {
-          setBit(bits, row);
-          if (type == BOOLEAN && load<u8>(value)) setBit(values, row);
+          setBit(bits, group_rows + place);
+          if (type == BOOLEAN && load<u8>(value)) setBit(values, held);
+          held++;
           continue;
         }
         misfits += 1;
       }
     }
-    nulls++;
-    if (type != BOOLEAN) clearValue(to, bytes);
   }
-  store<u32>(out, load<u32>(out, NULLS_AT) + nulls, NULLS_AT);
-}
-
-/** What stands where nothing is must not depend on what stood there before. */
-@inline
-function clearValue(to: usize, bytes: u32): void {
-  if (bytes == 4) store<u32>(to, 0);
-  else store<u64>(to, 0);
-  if (bytes == 16) store<u64>(to, 0, 8);
+  store<u32>(out, nulls_before + count - (held - held_before), NULLS_AT);
 }
 
 function readValue(out: usize, type: u32, start: usize, end: usize, to: usize): bool {
@@ -201,15 +193,15 @@ function encodeText(out: usize, count: u32): bool {
   let text: usize = load<u32>(out, VALUES_AT);
   let room = load<u32>(out, TEXT_ROOM_AT);
   let length = load<u32>(out, TEXT_BYTES_AT);
-  let nulls: u32 = 0;
+  const nulls_before = load<u32>(out, NULLS_AT);
+  const held_before = group_rows - nulls_before;
+  let held = held_before;
   for (let place: u32 = 0; place < count; place++) {
-    const row = group_rows + place;
     const first = load<u32>(rows + (<usize>place << 2));
     const start: u32 = first == BLANK ? 0 : fieldStart(first + source);
     const flagged: u32 = first == BLANK ? 0 : fieldEnd(first + source);
-    if (isNull(start, flagged)) nulls++;
-    else {
-      setBit(bits, row);
+    if (!isNull(start, flagged)) {
+      setBit(bits, group_rows + place);
       const quoted: u32 = flagged & QUOTED ? 1 : 0;
       const end = flagged & POSITION;
       const bytes = end - start - 2 * quoted;
@@ -220,11 +212,11 @@ function encodeText(out: usize, count: u32): bool {
       }
       const from = input + start + quoted;
       length += flagged & ESCAPED ? putUnescaped(text + length, from, bytes) : putBytes(text + length, from, bytes);
+      store<u32>(offsets + (<usize>++held << 2), length);
     }
-    store<u32>(offsets + (<usize>row << 2), length, 4);
   }
   store<u32>(out, length, TEXT_BYTES_AT);
-  store<u32>(out, load<u32>(out, NULLS_AT) + nulls, NULLS_AT);
+  store<u32>(out, nulls_before + count - (held - held_before), NULLS_AT);
   return true;
 }
 

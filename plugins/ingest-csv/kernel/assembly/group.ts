@@ -13,7 +13,8 @@ export const DECIMAL128: u32 = 7;
 
 /**
  * A column of the result, u32 each: its field in a record, type, scale, when the host is asked; then
- * where its bits, its values (or text) and its offsets are; bytes of text, room for it; nulls.
+ * where its bits, its values (or text) and its offsets are; bytes of text, room for it; nulls; the
+ * bytes of a decimal in the file.
  */
 export const SOURCE_AT: usize = 0;
 export const TYPE_AT: usize = 4;
@@ -25,7 +26,8 @@ export const OFFSETS_AT: usize = 24;
 export const TEXT_BYTES_AT: usize = 28;
 export const TEXT_ROOM_AT: usize = 32;
 export const NULLS_AT: usize = 36;
-export const OUT_BYTES: usize = 40;
+export const STORED_BYTES_AT: usize = 40;
+export const OUT_BYTES: usize = 44;
 
 /** At first; thousands of columns have few rows each. */
 const TEXT_ROOM_BYTES: u32 = 64 * 1024;
@@ -68,12 +70,13 @@ export function beginColumns(count: u32, group_rows_max: u32): bool {
 }
 
 /** One column of the result. False if the memory cannot be had. */
-export function giveColumn(index: u32, source: u32, type: u32, scale: u32, ask: u32): bool {
+export function giveColumn(index: u32, source: u32, type: u32, scale: u32, stored_bytes: u32, ask: u32): bool {
   const out = outAt(index);
   store<u32>(out, source, SOURCE_AT);
   store<u32>(out, type, TYPE_AT);
   store<u32>(out, scale, SCALE_AT);
   store<u32>(out, ask, ASK_AT);
+  store<u32>(out, stored_bytes, STORED_BYTES_AT);
   const bits = allocate(bitsBytes());
   const values = allocate(valuesBytes(type));
   store<u32>(out, <u32>bits, BITS_AT);

@@ -39,7 +39,8 @@ import {
   record_count,
   unclosed,
 } from "./records";
-import { looksRepeated } from "./repeats";
+import { chunk, encodeChunk } from "./parquet/chunk";
+import { clearRooms } from "./parquet/room";
 
 /**
  * Starts a file. `quote` and `escape` are 0 for none; bit s of `scales` is set if a decimal may have
@@ -59,6 +60,7 @@ export function begin(
   clearRecords();
   clearGroup();
   clearEncoder();
+  clearRooms();
   clearCuts();
   clearJudge(scales);
   return true;
@@ -69,10 +71,12 @@ export {
   bare_quotes,
   beginColumns,
   blank_count,
+  chunk,
   COLUMN_BYTES,
   columns,
   cut_at,
   cutAfter,
+  encodeChunk,
   encoded_records,
   encodeRecords,
   endBlanks,
@@ -88,7 +92,6 @@ export {
   line_count,
   line_ends,
   longest_record,
-  looksRepeated,
   misfits,
   nulls,
   OUT_BYTES,
