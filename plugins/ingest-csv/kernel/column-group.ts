@@ -20,7 +20,7 @@ export type OutputType = (typeof OUTPUT_TYPES)[number];
 export type CellValue = bigint | number | boolean | undefined;
 
 export interface OutputColumn {
-  /** Its field in a record, from 0. */
+  /** Its field in a record, from 0; of no other column. */
   readonly source: number;
   readonly type: OutputType;
   /** Of a decimal, else 0. */
@@ -104,6 +104,8 @@ export class ColumnGroups {
     this.#kernel = kernel;
     this.#output = output;
     const { columns, group_rows_max } = output;
+    if (new Set(columns.map(({ source }) => source)).size < columns.length)
+      throw new RangeError("a field goes to two columns");
     let has_room = kernel.beginColumns(columns.length, group_rows_max) !== 0;
     for (const [index, { source, type, scale, stored_bytes, read }] of columns.entries()) {
       const ask = read === undefined ? NEVER : read.always ? ALWAYS : IF_UNKNOWN;
@@ -114,14 +116,9 @@ export class ColumnGroups {
     kernel.startGroup();
   }
 
-  /** Takes the rows of the records that were judged last. */
-  encode(): void {
-    const kernel = this.#kernel;
-    const count = numberOf(kernel.record_count);
-    for (let record = 0; record < count; record = numberOf(kernel.encoded_records)) {
-      if (kernel.encodeRecords(record) === 0) throw noMemory();
-      if (numberOf(kernel.group_rows) === this.#output.group_rows_max) this.#handOver();
-    }
+  /** Hands the group over if it is full. */
+  advance(): void {
+    if (numberOf(this.#kernel.group_rows) === this.#output.group_rows_max) this.#handOver();
   }
 
   /** No more rows. */

@@ -18,7 +18,8 @@ export interface Kernel {
   /** `accepted`: kinds of cells that need not be asked of the host; with text, none is. */
   giveType(column: number, accepted: number): void;
   indexRecords(length: number, final: boolean): number;
-  judgeRecords(base_offset: number, line: number): void;
+  /** Judges records, and writes them into the present group as far as it has room. */
+  takeRecords(from_record: number, base_offset: number, line: number): number;
   /** Behind `begin`: what the rows become, in groups of so many. */
   beginColumns(count: number, group_rows_max: number): number;
   /** `type` is a code of `column-group.ts`; `ask`: when the host reads a value. */
@@ -31,7 +32,8 @@ export interface Kernel {
     ask: number,
   ): number;
   startGroup(): void;
-  encodeRecords(from_record: number): number;
+  /** What follows is judged alone. */
+  endColumns(): void;
   /** The pages of a column of the present group; told in `chunk`. */
   encodeChunk(index: number): number;
   skipTo(from: number, to: number): void;
@@ -47,7 +49,7 @@ export interface Kernel {
   readonly OUT_BYTES: WebAssembly.Global;
   readonly chunk: WebAssembly.Global;
   readonly group_rows: WebAssembly.Global;
-  readonly encoded_records: WebAssembly.Global;
+  readonly listed_records: WebAssembly.Global;
   readonly misfits: WebAssembly.Global;
   readonly cut_at: WebAssembly.Global;
   readonly line_at: WebAssembly.Global;
@@ -87,11 +89,11 @@ const FUNCTIONS = [
   "enlarge",
   "giveType",
   "indexRecords",
-  "judgeRecords",
+  "takeRecords",
   "beginColumns",
   "giveColumn",
   "startGroup",
-  "encodeRecords",
+  "endColumns",
   "encodeChunk",
   "skipTo",
   "cutAfter",

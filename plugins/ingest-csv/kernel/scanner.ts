@@ -185,6 +185,7 @@ export class CsvScanner {
   /** The rest is judged alone. */
   stopWriting(): void {
     this.#groups = undefined;
+    this.#kernel.endColumns();
   }
 
   /** The facts of the rows so far. */
@@ -222,8 +223,11 @@ export class CsvScanner {
     const input = numberOf(kernel.input);
     for (;;) {
       const used_bytes = kernel.indexRecords(this.#held_bytes, final);
-      kernel.judgeRecords(this.#offset, this.#line);
-      this.#groups?.encode();
+      const count = numberOf(kernel.record_count);
+      for (let record = 0; record < count; record = numberOf(kernel.listed_records)) {
+        if (kernel.takeRecords(record, this.#offset, this.#line) === 0) throw noMemory();
+        this.#groups?.advance();
+      }
       new Uint8Array(kernel.memory.buffer).copyWithin(
         input,
         input + used_bytes,

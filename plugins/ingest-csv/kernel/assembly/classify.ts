@@ -38,6 +38,21 @@ function digit(at: usize): u32 {
   return <u32>load<u8>(at) - ZERO;
 }
 
+/**
+ * Of the last cell that was an INTEGER or a DECIMAL: its digits as one number, if they are at most
+ * nineteen (`digits_fit`), and how many of them stand behind the point.
+ */
+export let digits_value: u64 = 0;
+export let digits_behind: u32 = 0;
+export let digits_fit: bool = false;
+
+@inline
+function keepDigits(value: u64, fraction_digits: u32, fit: bool): void {
+  digits_value = value;
+  digits_behind = fraction_digits;
+  digits_fit = fit;
+}
+
 /** The kinds of the cell `[start, end)`, which is not empty; the column's digit counts grow with it. */
 export function classify(start: usize, end: usize, column: usize): u32 {
   const first = load<u8>(start);
@@ -121,6 +136,7 @@ function classifyNumber(start: usize, end: usize, column: usize): u32 {
   grow(column, INTEGER_DIGITS_AT, integer_digits);
   grow(column, FRACTION_DIGITS_AT, fraction_digits);
   const digits = integer_digits + fraction_digits;
+  keepDigits(value, fraction_digits, digits <= 19);
   // Fifteen significant digits always survive a double (IEEE 754, DBL_DIG); `value` is only whole
   // while no more than nineteen digits went into it.
   if (digits <= 15 || (digits <= 19 && value < 1_000_000_000_000_000)) {
@@ -146,6 +162,7 @@ function classifyInteger(
 ): u32 {
   if (digits == 0) return TEXT;
   grow(column, INTEGER_DIGITS_AT, digits);
+  keepDigits(value, 0, digits <= 19);
   if (digits < 16) return negative && value == 0 ? DECIMAL | NEGATIVE_ZERO : INTEGER;
   const limit: u64 = negative ? 9_223_372_036_854_775_808 : 9_223_372_036_854_775_807;
   const kind = digits < 19 || (digits == 19 && value <= limit) ? INTEGER : BIG_INTEGER;

@@ -1,48 +1,39 @@
-/**
- * Writes the good rows of the indexed records as columns: a bit per row that says it has a value, the
- * values there are side by side, text as offsets and bytes. That is Arrow's layout, without the places
- * that it leaves for nulls (https://arrow.apache.org/docs/format/Columnar.html).
- */
+/** Writes the values of cells. */
+import { digits_behind, digits_fit, digits_value } from "./classify";
+import { nearest, nearestDouble } from "./double";
 import {
-  allocate,
-  BARE_QUOTE,
-  column_count,
-  escape,
-  ESCAPED,
-  input,
-  POSITION,
-  quote,
-  QUOTED,
-} from "./memory";
-import {
-  addRows,
   ASK_AT,
-  BITS_AT,
   BOOLEAN,
   DATE32,
   FLOAT64,
-  group_rows,
+  INDEX_AT,
   INT64,
-  NULLS_AT,
-  OFFSETS_AT,
-  out_count,
-  outAt,
-  rows,
-  rows_max,
   SCALE_AT,
-  SOURCE_AT,
-  TEXT,
-  TEXT_BYTES_AT,
   TEXT_ROOM_AT,
   TIMESTAMP_US,
   TIMESTAMP_US_UTC,
-  TYPE_AT,
-  value,
   VALUES_AT,
-  width,
 } from "./group";
-import { fieldEnd, fieldStart, firstField, isBad, isBlank, record_count } from "./records";
 import {
+  allocate,
+  BARE_QUOTE,
+  BOOLEAN_LOWER,
+  BOOLEAN_TITLE,
+  BOOLEAN_UPPER,
+  DATE,
+  DECIMAL,
+  escape,
+  ESCAPED,
+  input,
+  INTEGER,
+  POSITION,
+  quote,
+  TIMESTAMP,
+  TIMESTAMP_UTC,
+} from "./memory";
+import {
+  daysOf,
+  microsOf,
   readBoolean,
   readDate,
   readDecimal,
@@ -62,106 +53,64 @@ declare function hostValue(column: u32, start: usize, length: u32, to: usize): b
 const NEVER: u32 = 0;
 const ALWAYS: u32 = 2;
 
-/** Of a blank line in a file of one column: a row without a field. */
-const BLANK: u32 = u32.MAX_VALUE;
-
-/** The record that the next call begins with; all are in when it is `record_count`. */
-export let encoded_records: u32 = 0;
-/** Cells without a value in their column's type. */
-export let misfits: f64 = 0;
-/** Blank lines of a one-column file, held until a record follows: at the end they are no rows. */
-let held_blanks: u32 = 0;
-
-export function clearEncoder(): void {
-  misfits = 0;
-  held_blanks = 0;
-}
-
-/**
- * Adds the good rows from record `from` on, as many as the group has room for. False if the memory
- * cannot be had.
- */
-export function encodeRecords(from: u32): bool {
-  const count = listRows(from);
-  for (let index: u32 = 0; index < out_count; index++) {
-    const out = outAt(index);
-    const type = load<u32>(out, TYPE_AT);
-    if (type == TEXT) {
-      if (!encodeText(out, count)) return false;
-    } else encodeValues(index, out, type, count);
-  }
-  addRows(count);
-  return true;
-}
-
-function listRows(from: u32): u32 {
-  const room = rows_max - group_rows;
-  let count: u32 = 0;
-  let record = from;
-  for (; record < record_count && count < room; record++) {
-    if (isBlank(record)) {
-      if (column_count == 1) held_blanks++;
-      continue;
-    }
-    for (; held_blanks > 0 && count < room; held_blanks--) putRow(count++, BLANK);
-    if (count == room) break;
-    if (isBad(record)) continue;
-    putRow(count++, firstField(record));
-  }
-  encoded_records = record;
-  return count;
-}
+const MINUS: u8 = 0x2d;
+const BOOLEANS: u32 = BOOLEAN_LOWER | BOOLEAN_TITLE | BOOLEAN_UPPER;
 
 @inline
-function putRow(row: u32, first_field: u32): void {
-  store<u32>(rows + (<usize>row << 2), first_field);
-}
-
-@inline
-function setBit(bits: usize, row: u32): void {
+export function setBit(bits: usize, row: u32): void {
   const at = bits + (row >>> 3);
   store<u8>(at, load<u8>(at) | (<u8>1 << <u8>(row & 7)));
 }
 
-/** True for a field that is null in a column of any type: empty, or one of the texts for null. */
+/**
+ * Writes the value of a cell that is not empty at `to`. What the judge has just found out of it, its
+ * `kinds` and its digits, is used as far as it goes. False if the cell has no value of this type.
+ */
 @inline
-function isNull(start: u32, flagged: u32): bool {
-  return start == (flagged & POSITION) || (flagged & (QUOTED | ESCAPED)) == ESCAPED;
+export function putValue(out: usize, type: u32, kinds: u32, start: u32, flagged: u32, to: usize): bool {
+  const quoted = flagged >>> 31;
+  const end = flagged & POSITION;
+  const ask = load<u32>(out, ASK_AT);
+  if (ask != ALWAYS && !(flagged & (ESCAPED | BARE_QUOTE))) {
+    if (putJudged(type, kinds, input + start + quoted, input + end - quoted, to)) return true;
+    if (readValue(out, type, input + start + quoted, input + end - quoted, to)) return true;
+  }
+  return ask != NEVER && hostValue(load<u32>(out, INDEX_AT), input + start, end - start, to);
 }
 
-function encodeValues(index: u32, out: usize, type: u32, count: u32): void {
-  const source = load<u32>(out, SOURCE_AT);
-  const ask = load<u32>(out, ASK_AT);
-  const bits: usize = load<u32>(out, BITS_AT);
-  const values: usize = load<u32>(out, VALUES_AT);
-  const bytes = width(type);
-  const nulls_before = load<u32>(out, NULLS_AT);
-  const held_before = group_rows - nulls_before;
-  let held = held_before;
-  for (let place: u32 = 0; place < count; place++) {
-    const to = type == BOOLEAN ? value : values + <usize>held * bytes;
-    const first = load<u32>(rows + (<usize>place << 2));
-    if (first != BLANK) {
-      const start = fieldStart(first + source);
-      const flagged = fieldEnd(first + source);
-      const end = flagged & POSITION;
-      const quoted: u32 = flagged & QUOTED ? 1 : 0;
-      if (!isNull(start, flagged) && end - start != 2 * quoted) {
-        const is_known =
-          ask != ALWAYS &&
-          !(flagged & (ESCAPED | BARE_QUOTE)) &&
-          readValue(out, type, input + start + quoted, input + end - quoted, to);
-        if (is_known || (ask != NEVER && hostValue(index, input + start, end - start, to))) {
-          setBit(bits, group_rows + place);
-          if (type == BOOLEAN && load<u8>(value)) setBit(values, held);
-          held++;
-          continue;
-        }
-        misfits += 1;
-      }
-    }
+/** True if the kinds tell that the cell has a value of this type, which is then written. */
+@inline
+function putJudged(type: u32, kinds: u32, start: usize, end: usize, to: usize): bool {
+  switch (type) {
+    case INT64:
+      if (!(kinds & INTEGER)) return false;
+      store<u64>(to, load<u8>(start) == MINUS ? 0 - digits_value : digits_value);
+      return true;
+    case FLOAT64:
+      if (!(kinds & (INTEGER | DECIMAL)) || !digits_fit || !nearestDouble(digits_value, digits_behind))
+        return false;
+      store<f64>(to, load<u8>(start) == MINUS ? -nearest : nearest);
+      return true;
+    case BOOLEAN:
+      if (!(kinds & BOOLEANS)) return false;
+      // Of five letters only `false` is one, of four only `true`.
+      store<u8>(to, end - start == 4 ? 1 : 0);
+      return true;
+    case DATE32:
+      if (kinds != DATE) return false;
+      store<i32>(to, daysOf(start));
+      return true;
+    case TIMESTAMP_US:
+      if (kinds != TIMESTAMP) return false;
+      store<i64>(to, microsOf(start, end, false));
+      return true;
+    case TIMESTAMP_US_UTC:
+      if (kinds != TIMESTAMP_UTC) return false;
+      store<i64>(to, microsOf(start, end, true));
+      return true;
+    default:
+      return false;
   }
-  store<u32>(out, nulls_before + count - (held - held_before), NULLS_AT);
 }
 
 function readValue(out: usize, type: u32, start: usize, end: usize, to: usize): bool {
@@ -186,41 +135,8 @@ function readValue(out: usize, type: u32, start: usize, end: usize, to: usize): 
   }
 }
 
-function encodeText(out: usize, count: u32): bool {
-  const source = load<u32>(out, SOURCE_AT);
-  const bits: usize = load<u32>(out, BITS_AT);
-  const offsets: usize = load<u32>(out, OFFSETS_AT);
-  let text: usize = load<u32>(out, VALUES_AT);
-  let room = load<u32>(out, TEXT_ROOM_AT);
-  let length = load<u32>(out, TEXT_BYTES_AT);
-  const nulls_before = load<u32>(out, NULLS_AT);
-  const held_before = group_rows - nulls_before;
-  let held = held_before;
-  for (let place: u32 = 0; place < count; place++) {
-    const first = load<u32>(rows + (<usize>place << 2));
-    const start: u32 = first == BLANK ? 0 : fieldStart(first + source);
-    const flagged: u32 = first == BLANK ? 0 : fieldEnd(first + source);
-    if (!isNull(start, flagged)) {
-      setBit(bits, group_rows + place);
-      const quoted: u32 = flagged & QUOTED ? 1 : 0;
-      const end = flagged & POSITION;
-      const bytes = end - start - 2 * quoted;
-      if (bytes > room - length) {
-        text = enlargeText(out, length, bytes);
-        if (!text) return false;
-        room = load<u32>(out, TEXT_ROOM_AT);
-      }
-      const from = input + start + quoted;
-      length += flagged & ESCAPED ? putUnescaped(text + length, from, bytes) : putBytes(text + length, from, bytes);
-      store<u32>(offsets + (<usize>++held << 2), length);
-    }
-  }
-  store<u32>(out, length, TEXT_BYTES_AT);
-  store<u32>(out, nulls_before + count - (held - held_before), NULLS_AT);
-  return true;
-}
-
-function enlargeText(out: usize, length: u32, bytes: u32): usize {
+/** 0 if the memory cannot be had. */
+export function enlargeText(out: usize, length: u32, bytes: u32): usize {
   const room = max<u32>(load<u32>(out, TEXT_ROOM_AT) * 2, length + bytes);
   const text = allocate(room);
   if (!text) return 0;
@@ -232,14 +148,14 @@ function enlargeText(out: usize, length: u32, bytes: u32): usize {
 
 /** May write up to 15 bytes more; all memory has room for them at its end. */
 @inline
-function putBytes(to: usize, from: usize, length: u32): u32 {
+export function putBytes(to: usize, from: usize, length: u32): u32 {
   if (length > 64) memory.copy(to, from, length);
   else for (let at: u32 = 0; at < length; at += 16) v128.store(to + at, v128.load(from + at));
   return length;
 }
 
 /** Of two bytes of a pair the second is meant. */
-function putUnescaped(to: usize, from: usize, length: u32): u32 {
+export function putUnescaped(to: usize, from: usize, length: u32): u32 {
   const mark = escape ? escape : quote;
   let written: u32 = 0;
   for (let at: u32 = 0; at < length; at++) {

@@ -1,5 +1,5 @@
 /** The group of rows that is being written: its columns, and the memory they have. */
-import { allocate } from "./memory";
+import { allocate, column_count } from "./memory";
 
 /** What a column of the result is: codes of types, as in `column-group.ts`. */
 export const TEXT: u32 = 0;
@@ -12,11 +12,11 @@ export const TIMESTAMP_US_UTC: u32 = 6;
 export const DECIMAL128: u32 = 7;
 
 /**
- * A column of the result, u32 each: its field in a record, type, scale, when the host is asked; then
+ * A column of the result, u32 each: its index, type, scale, when the host is asked; then
  * where its bits, its values (or text) and its offsets are; bytes of text, room for it; nulls; the
  * bytes of a decimal in the file.
  */
-export const SOURCE_AT: usize = 0;
+export const INDEX_AT: usize = 0;
 export const TYPE_AT: usize = 4;
 export const SCALE_AT: usize = 8;
 export const ASK_AT: usize = 12;
@@ -38,13 +38,14 @@ export let out_count: u32 = 0;
 /** Rows that a group may have, and has. */
 export let rows_max: u32 = 0;
 export let group_rows: u32 = 0;
-/** Per row of a call of `encodeRecords`: its first field. */
-export let rows: usize = 0;
+/** Per field of a record: its column of the result, or 0; u32 each. */
+let outs_by_source: usize = 0;
 /** A value that is not yet where it goes. */
 export let value: usize = 0;
 
 export function clearGroup(): void {
   outs = 0;
+  outs_by_source = 0;
   out_count = 0;
   group_rows = 0;
 }
@@ -54,8 +55,19 @@ export function outAt(index: u32): usize {
   return outs + <usize>index * OUT_BYTES;
 }
 
+/** The column of the result that field `source` of a record goes to; 0 if it goes nowhere. */
+@inline
+export function outOf(source: u32): usize {
+  return outs_by_source ? <usize>load<u32>(outs_by_source + (<usize>source << 2)) : 0;
+}
+
 export function addRows(count: u32): void {
   group_rows += count;
+}
+
+/** The rows that follow are written nowhere. */
+export function endColumns(): void {
+  clearGroup();
 }
 
 /** Behind `begin`: rows are to be written as so many columns, and in groups of so many rows. */
@@ -63,16 +75,19 @@ export function beginColumns(count: u32, group_rows_max: u32): bool {
   out_count = count;
   rows_max = group_rows_max;
   outs = allocate(<usize>count * OUT_BYTES);
-  rows = allocate(<usize>rows_max * 4);
+  outs_by_source = allocate(<usize>column_count * 4);
   value = allocate(16);
-  if (outs) memory.fill(outs, 0, <usize>count * OUT_BYTES);
-  return outs && rows && value;
+  if (!outs || !outs_by_source || !value) return false;
+  memory.fill(outs, 0, <usize>count * OUT_BYTES);
+  memory.fill(outs_by_source, 0, <usize>column_count * 4);
+  return true;
 }
 
 /** One column of the result. False if the memory cannot be had. */
 export function giveColumn(index: u32, source: u32, type: u32, scale: u32, stored_bytes: u32, ask: u32): bool {
   const out = outAt(index);
-  store<u32>(out, source, SOURCE_AT);
+  store<u32>(out, index, INDEX_AT);
+  store<u32>(outs_by_source + (<usize>source << 2), <u32>out);
   store<u32>(out, type, TYPE_AT);
   store<u32>(out, scale, SCALE_AT);
   store<u32>(out, ask, ASK_AT);

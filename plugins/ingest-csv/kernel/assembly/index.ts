@@ -1,9 +1,10 @@
 /** What the kernel offers its host, `plugins/ingest-csv/kernel/scanner.ts`. */
 import { clearCuts, cut_at, cutAfter, line_at, skipTo } from "./cuts";
-import { clearEncoder, encoded_records, encodeRecords, misfits } from "./encode";
+import { clearFacts } from "./facts";
 import {
   beginColumns,
   clearGroup,
+  endColumns,
   giveColumn,
   group_rows,
   OUT_BYTES,
@@ -15,9 +16,8 @@ import {
   blank_count,
   clearJudge,
   endBlanks,
-  escaped_count,
   giveType,
-  judgeRecords,
+  listed_records,
   row_count,
 } from "./judge";
 import {
@@ -39,6 +39,7 @@ import {
   record_count,
   unclosed,
 } from "./records";
+import { clearTaken, escaped_count, misfits, takeRecords } from "./take";
 import { chunk, encodeChunk } from "./parquet/chunk";
 import { clearRooms } from "./parquet/room";
 
@@ -59,10 +60,11 @@ export function begin(
   clearColumns();
   clearRecords();
   clearGroup();
-  clearEncoder();
   clearRooms();
   clearCuts();
-  clearJudge(scales);
+  clearFacts(scales);
+  clearJudge();
+  clearTaken();
   return true;
 }
 
@@ -77,9 +79,8 @@ export {
   cut_at,
   cutAfter,
   encodeChunk,
-  encoded_records,
-  encodeRecords,
   endBlanks,
+  endColumns,
   enlarge,
   escaped_count,
   giveColumn,
@@ -87,10 +88,10 @@ export {
   group_rows,
   indexRecords,
   input,
-  judgeRecords,
   line_at,
   line_count,
   line_ends,
+  listed_records,
   longest_record,
   misfits,
   nulls,
@@ -99,6 +100,7 @@ export {
   record_count,
   row_count,
   skipTo,
+  takeRecords,
   startGroup,
   unclosed,
 };

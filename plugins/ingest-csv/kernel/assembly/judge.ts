@@ -1,5 +1,6 @@
-/** Gathers the facts of every column over the indexed records. */
-import { classify, clearGrown, has_grown } from "./classify";
+/** Tells the records that are rows from those that are none. */
+import { classify } from "./classify";
+import { GIVEN, SETTLED } from "./facts";
 import {
   ACCEPTED_AT,
   BAD_ESCAPE,
@@ -7,27 +8,15 @@ import {
   COLUMN_BYTES,
   column_count,
   columns,
-  EMPTY_AT,
-  escape,
   ESCAPED,
-  FIRST_AT,
-  FIRST_BYTES,
-  FRACTION_DIGITS_AT,
-  INEXACT,
   input,
-  INTEGER_DIGITS_AT,
-  KINDS,
-  KINDS_AT,
   null_bytes,
   nulls,
-  NUMERIC,
   POSITION,
   QUOTED,
-  quote,
-  QUOTED_EMPTY_AT,
+  rows,
   SETTLED_AT,
   TEXT,
-  TEXT_BYTES_AT,
   TRAILING_TEXT,
 } from "./memory";
 import {
@@ -37,8 +26,6 @@ import {
   has_broken_fields,
   isBlank,
   linesBefore,
-  markBad,
-  markNull,
   record_count,
   recordEnd,
   recordStart,
@@ -73,31 +60,24 @@ declare function badRecord(
 @external("host", "fits")
 declare function fits(column: u32, start: usize, length: u32): bool;
 
-/** `SETTLED_AT` of a column: 0 open, 1 text whatever comes, 2 the user gave a type. */
-const SETTLED: u32 = 1;
-const GIVEN: u32 = 2;
-
-const DECIMAL_DIGITS: u32 = 38;
+/** The first field of a row that is a blank line: it has none. */
+export const BLANK: u32 = u32.MAX_VALUE;
 
 export let row_count: f64 = 0;
 export let bad_count: f64 = 0;
 export let blank_count: f64 = 0;
-/** Cells with an escaped quote inside quotes. */
-export let escaped_count: f64 = 0;
+/** The record that the next list begins with; all are in when it is `record_count`. */
+export let listed_records: u32 = 0;
 /** Blank lines at the end so far; empty cells of a one-column file if a record follows. */
 let pending_blanks: u32 = 0;
 let given_types: bool = false;
-/** Bit s is set if a decimal may have s digits behind its point. */
-let scales: u64 = 0;
 
-export function clearJudge(allowed_scales: u64): void {
+export function clearJudge(): void {
   given_types = false;
   row_count = 0;
   bad_count = 0;
   blank_count = 0;
-  escaped_count = 0;
   pending_blanks = 0;
-  scales = allowed_scales;
 }
 
 /**
@@ -118,11 +98,15 @@ export function endBlanks(): void {
 }
 
 /**
- * Judges the indexed records. `base` is the offset of the input in the file, `line` the number of
- * its first line.
+ * Lists the good records from `from` on, at most `room`, and tells the host of the others. `line` is the
+ * number of the input's first line. Gives back how many there are; `listed_records` says how far it
+ * came.
  */
-export function judgeRecords(base: f64, line: f64): void {
-  for (let record: u32 = 0; record < record_count; record++) {
+export function listRows(from: u32, room: u32, line: f64): u32 {
+  const rows_before = row_count;
+  let count: u32 = 0;
+  let record = from;
+  for (; record < record_count && count < room; record++) {
     if (isBlank(record)) {
       // In a file of one column a blank line is an empty cell, unless it is at the end.
       if (column_count == 1) pending_blanks++;
@@ -130,21 +114,24 @@ export function judgeRecords(base: f64, line: f64): void {
       continue;
     }
     // Behind any record, also one that is no row: a range of a file must not end with blank lines.
-    if (pending_blanks > 0) {
-      addTo(columns, EMPTY_AT, pending_blanks);
-      row_count += pending_blanks;
-      pending_blanks = 0;
-    }
+    for (; pending_blanks > 0 && count < room; pending_blanks--) putRow(count++, BLANK, record);
+    if (count == room) break;
     const record_line = line + linesBefore(record);
     const cut_off = unclosed && record == record_count - 1;
+    row_count = rows_before + count;
     if (cut_off) reject(UNCLOSED_QUOTE, record, record_line, firstField(record + 1) - firstField(record) - 1);
-    if (cut_off || !isRow(record, record_line)) {
-      bad_count += 1;
-      continue;
-    }
-    judgeRow(record, base, record_line);
-    row_count += 1;
+    if (cut_off || !isRow(record, record_line)) bad_count += 1;
+    else putRow(count++, firstField(record), record);
   }
+  listed_records = record;
+  row_count = rows_before + count;
+  return count;
+}
+
+@inline
+function putRow(row: u32, first_field: u32, record: u32): void {
+  store<u32>(rows + (<usize>row << 3), first_field);
+  store<u32>(rows + (<usize>row << 3), record, 4);
 }
 
 /** False, and told to the host, if the record is no row; then nothing of it counts. */
@@ -186,7 +173,7 @@ function fitsGiven(index: u32, start: u32, flagged: u32): bool {
 }
 
 /** True for an unquoted field with one of the texts that stand for null. */
-function isNull(start: u32, flagged: u32): bool {
+export function isNull(start: u32, flagged: u32): bool {
   if (!null_bytes || flagged & QUOTED) return false;
   const length = (flagged & POSITION) - start;
   for (let at = nulls; at < nulls + null_bytes; at += 1 + load<u8>(at)) {
@@ -195,59 +182,7 @@ function isNull(start: u32, flagged: u32): bool {
   return false;
 }
 
-function judgeRow(record: u32, base: f64, line: f64): void {
-  const first = firstField(record);
-  const behind = firstField(record + 1);
-  let column = columns;
-  for (let field = first; field < behind; field++, column += COLUMN_BYTES) {
-    const start = fieldStart(field);
-    const flagged = fieldEnd(field);
-    const end = flagged & POSITION;
-    if (start == end) {
-      addTo(column, EMPTY_AT, 1);
-      continue;
-    }
-    if (isNull(start, flagged)) {
-      markNull(field);
-      addTo(column, EMPTY_AT, 1);
-      continue;
-    }
-    const quoted = flagged & QUOTED ? 1 : 0;
-    if (quoted && end - start == 2) {
-      addTo(column, QUOTED_EMPTY_AT, 1);
-      continue;
-    }
-    let text_bytes = end - start - 2 * quoted;
-    if (flagged & ESCAPED) {
-      escaped_count += 1;
-      text_bytes -= escapesIn(input + start + 1, input + end - 1);
-    }
-    addTo(column, TEXT_BYTES_AT, text_bytes);
-    if (load<u32>(column, SETTLED_AT)) continue;
-    const kinds =
-      flagged & (ESCAPED | BARE_QUOTE)
-        ? TEXT
-        : classify(input + start + quoted, input + end - quoted, column);
-    if (has_grown || (load<u32>(column, KINDS_AT) & kinds) != kinds) {
-      see(column, kinds, base, line, start, end);
-    }
-  }
-}
-
-/** Bytes that only say that another stands behind them: inside quotes both come in pairs. */
-function escapesIn(start: usize, end: usize): u32 {
-  let escapes: u32 = 0;
-  const byte = escape ? escape : quote;
-  for (let at = start; at < end; at++) {
-    if (load<u8>(at) != byte) continue;
-    escapes++;
-    at++;
-  }
-  return escapes;
-}
-
 function reject(reason: u32, record: u32, line: f64, field: u32): void {
-  markBad(record);
   const start = recordStart(record);
   const first = firstField(record);
   const fields = firstField(record + 1) - first;
@@ -264,39 +199,4 @@ function reject(reason: u32, record: u32, line: f64, field: u32): void {
     field_start,
     (fieldEnd(at) & POSITION) - field_start,
   );
-}
-
-@inline
-function addTo(column: usize, offset: usize, count: u32): void {
-  store<f64>(column + offset, load<f64>(column + offset) + <f64>count);
-}
-
-/** Notes where a kind was seen first, and settles the column on text if no other type is left. */
-function see(column: usize, seen: u32, base: f64, line: f64, start: u32, end: u32): void {
-  clearGrown();
-  const before = load<u32>(column, KINDS_AT);
-  let now = before | seen;
-  // Neither a double nor any decimal holds all digits.
-  if (now & INEXACT && !hasRoom(column)) now |= TEXT;
-  for (let kind: u32 = 0; kind < KINDS; kind++) {
-    if (!((now & ~before) & (1 << kind))) continue;
-    const place = column + FIRST_AT + <usize>kind * FIRST_BYTES;
-    store<f64>(place, row_count);
-    store<f64>(place, line, 8);
-    store<f64>(place, base + <f64>start, 16);
-    store<u32>(place, end - start, 24);
-  }
-  store<u32>(column, now, KINDS_AT);
-  const others = now & ~NUMERIC;
-  const mixed = (now & NUMERIC && others) || (others & (others - 1)) != 0;
-  if (now & TEXT || mixed) store<u32>(column, SETTLED, SETTLED_AT);
-}
-
-/** True if some decimal has room for the most digits before and behind the point. */
-function hasRoom(column: usize): bool {
-  const before = load<u32>(column, INTEGER_DIGITS_AT);
-  for (let scale = load<u32>(column, FRACTION_DIGITS_AT); scale <= DECIMAL_DIGITS; scale++) {
-    if (scales & ((<u64>1) << scale) && before + scale <= DECIMAL_DIGITS) return true;
-  }
-  return false;
 }

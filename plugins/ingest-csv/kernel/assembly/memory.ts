@@ -12,8 +12,6 @@ export const BARE_QUOTE: u32 = 1 << 29;
 export const TRAILING_TEXT: u32 = 1 << 28;
 export const BAD_ESCAPE: u32 = 1 << 27;
 export const POSITION: u32 = (1 << 27) - 1;
-/** Only a quoted field has escapes: without `QUOTED` the flag marks one of the texts for null. */
-export const NULLED: u32 = ESCAPED;
 
 /** Kinds of cell. A column keeps the set of the kinds it holds, as bits. */
 export const TEXT: u32 = 1 << 0;
@@ -70,8 +68,8 @@ export let starts: usize = 0;
 export let ends: usize = 0;
 /** Per record: index of its first field, and line breaks before it in this input; u32 each. */
 export let records: usize = 0;
-/** Per record: 1 if it is no row. */
-export let verdicts: usize = 0;
+/** Per listed row: its first field and its record; u32 each. */
+export let rows: usize = 0;
 export let columns: usize = 0;
 /** The texts that stand for null, each behind its length in one byte; the host writes them here. */
 export let nulls: usize = 0;
@@ -123,8 +121,8 @@ export function enlarge(capacity: u32, held: u32): bool {
   starts = allocate(<usize>field_capacity * 4);
   ends = allocate(<usize>field_capacity * 4);
   records = allocate(<usize>field_capacity * 8);
-  verdicts = allocate(field_capacity);
-  if (!larger || !starts || !ends || !records || !verdicts) return false;
+  rows = allocate(<usize>field_capacity * 8);
+  if (!larger || !starts || !ends || !records || !rows) return false;
   if (held) memory.copy(larger, input, held);
   input = larger;
   return true;

@@ -12,14 +12,12 @@ import {
   ESCAPED,
   field_capacity,
   input,
-  NULLED,
   POSITION,
   QUOTED,
   quote,
   records,
   starts,
   TRAILING_TEXT,
-  verdicts,
 } from "./memory";
 
 const LF: u8 = 10;
@@ -44,19 +42,23 @@ export function clearRecords(): void {
   unclosed = false;
 }
 
+@inline
 export function firstField(record: u32): u32 {
   return load<u32>(records + (<usize>record << 3));
 }
 
+@inline
 export function linesBefore(record: u32): u32 {
   return load<u32>(records + (<usize>record << 3), 4);
 }
 
+@inline
 export function fieldStart(field: u32): u32 {
   return load<u32>(starts + (<usize>field << 2));
 }
 
 /** With the flags in its upper bits. */
+@inline
 export function fieldEnd(field: u32): u32 {
   return load<u32>(ends + (<usize>field << 2));
 }
@@ -205,21 +207,7 @@ export function indexRecords(length: u32, final: bool): u32 {
 function endPass(count: u32, lines: u32, consumed: u32): u32 {
   record_count = count;
   line_count = lines;
-  memory.fill(verdicts, 0, count);
   return consumed;
-}
-
-/** The field is one of the texts that stand for null. */
-export function markNull(field: u32): void {
-  store<u32>(ends + (<usize>field << 2), fieldEnd(field) | NULLED);
-}
-
-export function markBad(record: u32): void {
-  store<u8>(verdicts + record, 1);
-}
-
-export function isBad(record: u32): bool {
-  return load<u8>(verdicts + record) != 0;
 }
 
 /** True for a record without a single byte. */

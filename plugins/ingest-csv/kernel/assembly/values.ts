@@ -176,6 +176,12 @@ export function readDate(start: usize, end: usize, to: usize): bool {
 /** Microseconds since 1970-01-01; with a `Z` at the end, or without. */
 export function readTimestamp(start: usize, end: usize, utc: bool, to: usize): bool {
   if (classifyTime(start, end) != (utc ? TIMESTAMP_UTC : TIMESTAMP)) return false;
+  store<i64>(to, microsOf(start, end, utc));
+  return true;
+}
+
+/** Of a cell that is known to be a timestamp. */
+export function microsOf(start: usize, end: usize, utc: bool): i64 {
   const seconds = number(start + 11, 2) * 3600 + number(start + 14, 2) * 60 + number(start + 17, 2);
   let micros: u32 = 0;
   const fraction_end = utc ? end - 1 : end;
@@ -184,8 +190,7 @@ export function readTimestamp(start: usize, end: usize, utc: bool, to: usize): b
     micros = number(start + 20, digits);
     for (let missing = digits; missing < 6; missing++) micros *= 10;
   }
-  store<i64>(to, (<i64>daysOf(start) * 86_400 + seconds) * 1_000_000 + micros);
-  return true;
+  return (<i64>daysOf(start) * 86_400 + seconds) * 1_000_000 + micros;
 }
 
 /** So many digits, which are known to be some. */
@@ -195,8 +200,8 @@ function number(from: usize, count: u32): u32 {
   return value;
 }
 
-/** Of the day `YYYY-MM-DD` since 1970-01-01, by eras of 400 years that begin in March. */
-function daysOf(start: usize): i32 {
+/** Of a cell that begins with a day `YYYY-MM-DD`, by eras of 400 years that begin in March. */
+export function daysOf(start: usize): i32 {
   const month = number(start + 5, 2);
   const year = number(start, 4) - (month <= 2 ? 1 : 0);
   const year_of_era = year % 400;
