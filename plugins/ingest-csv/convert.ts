@@ -152,13 +152,18 @@ async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
   const { job, limits, text, dialect, options } = reading;
   const folder = join(job.work_path, text.encoding);
   await mkdir(folder, { mode: 0o700 });
-  // One thread: it only reads back what other threads have written, a range at a time.
+  // One thread: it only reads back what other threads have written, each file for itself.
   const engine = await openEngine({ ...limits, threads: 1, temp_path: join(folder, "spill") });
   const rejects =
     options.on_error === "reject" && job.rejects_path !== undefined
       ? new RejectRows(engine, dialect, join(folder, "rejects"))
       : undefined;
-  const result = new ResultFile(engine, job.output_path);
+  const result = new ResultFile({
+    engine,
+    path: job.output_path,
+    // The join waits in the same pool of threads.
+    readers_max: Math.max(1, limits.threads - 1),
+  });
   const connection = await engine.connect();
   try {
     await lockDown(connection, [], [folder]);

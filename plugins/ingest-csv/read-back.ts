@@ -15,11 +15,11 @@ export interface ReadBack {
   }[];
 }
 
-/** Reads every value of the files. */
+/** Reads every value of a file. */
 export async function readBack(
   engine: DuckDBInstance,
   columns: readonly WrittenColumn[],
-  paths: readonly string[],
+  path: string,
 ): Promise<ReadBack> {
   const sums = columns.flatMap(({ name, type }) => {
     const column = sqlIdentifier(name);
@@ -31,7 +31,7 @@ export async function readBack(
     // As one text: a result of thousands of columns takes longer to fetch than to find.
     const reader = await connection.runAndReadAll(
       `SELECT concat_ws(',', count(*), ${sums.join(", ")})
-       FROM read_parquet([${paths.map(sqlLiteral).join(", ")}], hive_partitioning = false)`,
+       FROM read_parquet([${sqlLiteral(path)}], hive_partitioning = false)`,
     );
     const [row_count = -1, ...found] = String(reader.getRows()[0]?.[0]).split(",").map(Number);
     const values = columns.map((_, index) => ({

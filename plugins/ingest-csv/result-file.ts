@@ -9,26 +9,32 @@ import { EngineDisagrees } from "./witness.ts";
 /** The files of one range, in the order of its rows. */
 export type RangePaths = readonly string[];
 
+export interface ResultOptions {
+  readonly engine: DuckDBInstance;
+  /** Must not exist. */
+  readonly path: string;
+  /** Files that are read back at the same time. */
+  readonly readers_max: number;
+}
+
 /**
  * Makes one Parquet file of those of the ranges. Each is read back by the engine and joined to the
  * ones before as soon as it is there; if the columns turn out otherwise, all of it is done again.
  */
 export class ResultFile implements AsyncDisposable {
-  readonly #engine: DuckDBInstance;
-  readonly #path: string;
+  readonly #options: ResultOptions;
   #draft: Draft | undefined;
   /** The ranges so far were not all written as the same columns. */
   #is_mixed = false;
   #is_whole = false;
 
-  constructor(engine: DuckDBInstance, path: string) {
-    this.#engine = engine;
-    this.#path = path;
+  constructor(options: ResultOptions) {
+    this.#options = options;
   }
 
   /** The files of the next range; undefined if it has to be written again. A failure shows later. */
   add(paths: RangePaths | undefined, columns: readonly WrittenColumn[]): void {
-    this.#draft ??= new Draft(this.#engine, this.#path, columns);
+    this.#draft ??= new Draft(this.#options, columns);
     if (paths === undefined || !samePlan(this.#draft.columns, columns)) this.#is_mixed = true;
     if (paths !== undefined && !this.#is_mixed) this.#draft.add(paths);
   }
@@ -44,7 +50,7 @@ export class ResultFile implements AsyncDisposable {
     // Of ranges without rows the draft has nothing to join.
     if (draft === undefined || is_other || this.#is_mixed || scan.row_count === 0) {
       await this[Symbol.asyncDispose]();
-      draft = new Draft(this.#engine, this.#path, columns);
+      draft = new Draft(this.#options, columns);
       this.#draft = draft;
       for (const paths of ranges) draft.add(paths);
     }
@@ -58,42 +64,49 @@ export class ResultFile implements AsyncDisposable {
   /** Waits until nothing runs, so that the engine can be closed; leaves a whole file or none. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#draft?.close();
-    if (!this.#is_whole) await rm(this.#path, { force: true });
+    if (!this.#is_whole) await rm(this.#options.path, { force: true });
   }
 }
 
 class Draft {
   readonly columns: readonly WrittenColumn[];
-  readonly #engine: DuckDBInstance;
+  readonly #options: ResultOptions;
   readonly #join: Promise<ParquetJoin>;
   readonly #unread: string[] = [];
-  #found: Promise<ReadBack>;
+  readonly #readers: Promise<void>[] = [];
+  #reading_count = 0;
+  #found: ReadBack;
   #joined: Promise<void>;
 
-  constructor(engine: DuckDBInstance, path: string, columns: readonly WrittenColumn[]) {
-    this.#engine = engine;
+  constructor(options: ResultOptions, columns: readonly WrittenColumn[]) {
+    this.#options = options;
     this.columns = columns;
-    this.#join = ParquetJoin.create(path);
+    this.#join = ParquetJoin.create(options.path);
     this.#join.catch(() => {});
-    this.#found = Promise.resolve(readNothing(columns.length));
+    this.#found = readNothing(columns.length);
     this.#joined = Promise.resolve();
   }
 
   add(paths: RangePaths): void {
     if (paths.length === 0) return;
     this.#unread.push(...paths);
-    this.#found = this.#found.then((before) => this.#readAfter(before));
+    if (this.#reading_count < this.#options.readers_max) this.#readers.push(this.#read());
     this.#joined = this.#joinAfter(this.#joined, paths);
     // Kept from being unhandled: `finish` tells.
-    this.#found.catch(() => {});
+    this.#readers.at(-1)?.catch(() => {});
     this.#joined.catch(() => {});
   }
 
-  /** Whatever has come meanwhile, in one statement. */
-  async #readAfter(before: ReadBack): Promise<ReadBack> {
-    const paths = this.#unread.splice(0);
-    if (paths.length === 0) return before;
-    return addReadBack(before, await readBack(this.#engine, this.columns, paths));
+  /** What has come and is read by nobody yet, until there is no more. */
+  async #read(): Promise<void> {
+    this.#reading_count += 1;
+    for (;;) {
+      const path = this.#unread.shift();
+      if (path === undefined) break;
+      const found = await readBack(this.#options.engine, this.columns, path);
+      this.#found = addReadBack(this.#found, found);
+    }
+    this.#reading_count -= 1;
   }
 
   async #joinAfter(before: Promise<void>, paths: RangePaths): Promise<void> {
@@ -103,12 +116,12 @@ class Draft {
   }
 
   async finish(): Promise<{ readonly found: ReadBack; readonly joined: JoinedFile }> {
-    const [found] = await Promise.all([this.#found, this.#joined]);
-    return { found, joined: await (await this.#join).finish() };
+    await Promise.all([...this.#readers, this.#joined]);
+    return { found: this.#found, joined: await (await this.#join).finish() };
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.#found, this.#joined]);
+    await Promise.allSettled([...this.#readers, this.#joined]);
     // Without a file there is nothing to close, and the first error is the one to tell.
     const join = await this.#join.catch(() => {});
     await join?.[Symbol.asyncDispose]();
