@@ -118,6 +118,23 @@ export class WorkerCall {
   }
 }
 
+/** setTimeout fires at once beyond this (24.8 days). */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** What work is stopped with that takes longer than it may. */
+export function deadlineExceeded(deadline_ms: number): LakehouseError {
+  return new LakehouseError(
+    "deadline_exceeded",
+    `The work was stopped at its deadline of ${deadline_ms} ms.`,
+    { hint: "Ask for less at once, or raise the timeout in the configuration." },
+  );
+}
+
+/** Calls back with `deadlineExceeded` after so long. */
+export function startDeadline(deadline_ms: number, stop: (reason: LakehouseError) => void): Timer {
+  return setTimeout(() => stop(deadlineExceeded(deadline_ms)), Math.min(deadline_ms, TIMER_MS_MAX));
+}
+
 export function abortedError(): LakehouseError {
   return new LakehouseError("request_aborted", "The request was given up before its answer.");
 }

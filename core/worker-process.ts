@@ -2,7 +2,7 @@ import { cacheDirs } from "./cache-dir.ts";
 import { errorFromJson, LakehouseError } from "./error.ts";
 import { isRecord, type Json } from "./json.ts";
 import type { Logger } from "./log.ts";
-import { abortedError, WorkerCall } from "./worker-call.ts";
+import { abortedError, WorkerCall, startDeadline } from "./worker-call.ts";
 import {
   decodeJson,
   encodeFrame,
@@ -13,9 +13,6 @@ import {
 } from "./worker-frames.ts";
 import { forwardStderr } from "./worker-stderr.ts";
 import type { CallOptions } from "./workers.ts";
-
-/** setTimeout fires at once beyond this (2^31 − 1 ms, 24.8 days). */
-const TIMER_LIMIT_MS = 2 ** 31 - 1;
 
 export interface StartOptions {
   readonly role: string;
@@ -97,18 +94,7 @@ export class WorkerProcess {
     const call = new WorkerCall(this, options.onProgress);
     this.#call = call;
     this.#used = true;
-    const deadline = setTimeout(
-      () => {
-        this.kill(
-          new LakehouseError(
-            "deadline_exceeded",
-            `The work was stopped at its deadline of ${options.deadline_ms} ms.`,
-            { hint: "Ask for less at once, or raise the timeout in the configuration." },
-          ),
-        );
-      },
-      Math.min(options.deadline_ms, TIMER_LIMIT_MS),
-    );
+    const deadline = startDeadline(options.deadline_ms, (reason) => this.kill(reason));
     const abort = (): void => this.kill(abortedError());
     options.signal?.addEventListener("abort", abort, { once: true });
     const end = (): void => {

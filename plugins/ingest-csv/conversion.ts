@@ -1,6 +1,7 @@
 import type { Codec, CodecOutput, SchemaInput } from "../../core/codec.ts";
 import { hasCode, LakehouseError } from "../../core/error.ts";
 import type { Limits } from "../../core/limits.ts";
+import { startDeadline } from "../../core/worker-call.ts";
 import type { Attempt, Spool } from "./spool.ts";
 
 /** An upload that brings so much in so long is followed; a smaller one is over before it pays. */
@@ -93,16 +94,33 @@ export class Conversion implements AsyncDisposable {
     if (early !== undefined) {
       clearTimeout(early.timer);
       try {
-        return resultOf(early.attempt, early.judged, await early.output);
+        return resultOf(early.attempt, early.judged, await this.#inTime(early));
       } catch (error) {
         const given_up = early.abort.signal.aborted || hasCode(error, "overloaded");
-        if (!given_up || this.#options.signal.aborted) throw error;
+        const is_late = hasCode(error, "deadline_exceeded");
+        if (!given_up || is_late || this.#options.signal.aborted) throw error;
       }
     }
     const attempt = await this.#options.spool.attempt();
     const judged = judge();
     const output = await this.#convert(attempt, judged, this.#options.signal, 0);
     return resultOf(attempt, judged, output);
+  }
+
+  /** From now on it has as long as one that begins now. Throws `deadline_exceeded`. */
+  async #inTime({ output, abort }: EarlyAttempt): Promise<CodecOutput> {
+    let late: LakehouseError | undefined;
+    const deadline = startDeadline(this.#options.limits.ingest_timeout_ms, (reason) => {
+      late = reason;
+      abort.abort();
+    });
+    try {
+      return await output;
+    } catch (error) {
+      throw late ?? error;
+    } finally {
+      clearTimeout(deadline);
+    }
   }
 
   #convert(
