@@ -133,7 +133,7 @@ function conversionOf(reading: Reading, writing: Writing | undefined): TextConve
     rejects: writing?.rejects,
     writing: writing && {
       folder: writing.folder,
-      onRange: (paths, columns) => writing.result.add(paths, columns),
+      onRange: (files, columns) => writing.result.add(files, columns),
     },
     progress: job.progress,
     range_bytes: limits.range_bytes,
@@ -190,10 +190,9 @@ async function convertRows(reading: Reading, writing: Writing): Promise<CodecOut
   if (judged.verdict === "conflict") return outputOf(findings, NOTHING, undefined);
   const columns = judged.written;
   const ranges = await conversion.finish(columns);
-  const no_rows = join(folder, "no-rows.parquet");
   const is_empty = scan.row_count === 0;
-  if (is_empty) writeNoRows(no_rows, columns);
-  const joined = await result.finish(is_empty ? [[no_rows]] : ranges, columns, scan);
+  const all = is_empty ? [[writeNoRows(join(folder, "no-rows.parquet"), columns)]] : ranges;
+  const joined = await result.finish(all, columns, scan);
   return outputOf(findings, joined, await rejects?.finish(job.rejects_path ?? ""));
 }
 

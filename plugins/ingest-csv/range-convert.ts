@@ -8,7 +8,7 @@ import { CsvKernel } from "./kernel/csv-kernel.ts";
 import { type ColumnFacts, RecordTooLong, type Scan, type ScanOptions } from "./kernel/scanner.ts";
 import { readOptions } from "./options.ts";
 import { type PackedRecords, RecordPacker } from "./packed-records.ts";
-import { writeRowGroup } from "./parquet/row-groups.ts";
+import { type RowGroupFile, writeRowGroup } from "./parquet/row-groups.ts";
 import type { WrittenColumn } from "./judged-schema.ts";
 import { TextCheck, type TextFault } from "./text-check.ts";
 import type { TextRange } from "./text-cuts.ts";
@@ -47,7 +47,7 @@ export interface RangeResult {
   readonly given: ReadonlyMap<number, GivenFacts>;
   readonly bad: PackedRecords;
   /** Undefined if the rows were not written, or not all of them fit the planned columns. */
-  readonly paths?: readonly string[] | undefined;
+  readonly files?: readonly RowGroupFile[] | undefined;
 }
 
 const CAPACITY_BYTES = 1024 * 1024;
@@ -97,7 +97,7 @@ export async function convertRange({
     const scan = scanner.finish();
     const is_whole = written !== undefined && scanner.misfit_count === 0;
     if (!is_whole) written?.remove();
-    return { scan, given: given(), bad: bad.pack(), paths: is_whole ? written.paths : undefined };
+    return { scan, given: given(), bad: bad.pack(), files: is_whole ? written.files : undefined };
   } catch (error) {
     written?.remove();
     if (!(error instanceof RecordTooLong)) throw error;
@@ -172,7 +172,7 @@ function scanOptions(
 
 /** The files of one range. */
 class RangeFiles {
-  readonly paths: string[] = [];
+  readonly files: RowGroupFile[] = [];
   readonly #output: RangeOutput;
 
   constructor(output: RangeOutput) {
@@ -181,13 +181,12 @@ class RangeFiles {
 
   add(group: ColumnGroup): void {
     const { path_prefix, columns } = this.#output;
-    const path = `${path_prefix}${this.paths.length}.parquet`;
-    this.paths.push(path);
-    writeRowGroup(path, columns, group);
+    const path = `${path_prefix}${this.files.length}.parquet`;
+    this.files.push(writeRowGroup(path, columns, group));
   }
 
   remove(): void {
-    for (const path of this.paths) rmSync(path, { force: true });
+    for (const { path } of this.files) rmSync(path, { force: true });
   }
 }
 

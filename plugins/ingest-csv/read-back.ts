@@ -12,6 +12,8 @@ export interface ReadBack {
     readonly value_count: number;
     /** Of text, all of it. */
     readonly text_bytes: number;
+    /** Of whole numbers, days, microseconds since 1970-01-01 and booleans; else 0. */
+    readonly sum: bigint;
   }[];
 }
 
@@ -23,8 +25,8 @@ export async function readBack(
 ): Promise<ReadBack> {
   const sums = columns.flatMap(({ name, type }) => {
     const column = sqlIdentifier(name);
-    const bytes = type === "utf8" ? `coalesce(sum(strlen(${column})), 0)` : "0";
-    return [`count(${column})`, bytes];
+    const bytes = type === "utf8" ? orZero(`sum(strlen(${column}))`) : "0";
+    return [`count(${column})`, bytes, sumOf(type, column)];
   });
   const connection = await engine.connect();
   try {
@@ -33,31 +35,65 @@ export async function readBack(
       `SELECT concat_ws(',', count(*), ${sums.join(", ")})
        FROM read_parquet([${sqlLiteral(path)}], hive_partitioning = false)`,
     );
-    const [row_count = -1, ...found] = String(reader.getRows()[0]?.[0]).split(",").map(Number);
+    const [row_count, ...found] = String(reader.getRows()[0]?.[0]).split(",");
     const values = columns.map((_, index) => ({
-      value_count: found[2 * index] ?? -1,
-      text_bytes: found[2 * index + 1] ?? -1,
+      value_count: Number(found[3 * index]),
+      text_bytes: Number(found[3 * index + 1]),
+      sum: BigInt(found[3 * index + 2] ?? ""),
     }));
-    return { row_count, values };
+    return { row_count: Number(row_count), values };
   } finally {
     connection.closeSync();
   }
 }
 
+/** Never NULL: `concat_ws` would leave it out. */
+const orZero = (sum: string): string => `coalesce(${sum}, 0)`;
+
+function sumOf(type: string, column: string): string {
+  switch (type) {
+    case "int64":
+      return orZero(`sum(${column})`);
+    case "date32[day]":
+      return orZero(`sum(${column} - DATE '1970-01-01')`);
+    case "timestamp[us]":
+    case "timestamp[us, tz=UTC]":
+      return orZero(`sum(epoch_us(${column}))`);
+    case "bool":
+      return orZero(`count_if(${column})`);
+    default:
+      return "0";
+  }
+}
+
 export const readNothing = (width: number): ReadBack => ({
   row_count: 0,
-  values: Array.from({ length: width }, () => ({ value_count: 0, text_bytes: 0 })),
+  values: Array.from({ length: width }, () => ({ value_count: 0, text_bytes: 0, sum: 0n })),
 });
 
 /** Pure. */
 export function addReadBack(one: ReadBack, other: ReadBack): ReadBack {
   return {
     row_count: one.row_count + other.row_count,
-    values: one.values.map(({ value_count, text_bytes }, index) => ({
+    values: one.values.map(({ value_count, text_bytes, sum }, index) => ({
       value_count: value_count + (other.values[index]?.value_count ?? 0),
       text_bytes: text_bytes + (other.values[index]?.text_bytes ?? 0),
+      sum: sum + (other.values[index]?.sum ?? 0n),
     })),
   };
+}
+
+/**
+ * Holds the sums of what the engine found against those of the values as they were before they became
+ * pages. Throws `EngineDisagrees`.
+ */
+export function checkSums(
+  columns: readonly WrittenColumn[],
+  found: ReadBack,
+  sums: readonly bigint[],
+): void {
+  for (const [index, { id }] of columns.entries())
+    hold(`sum of column ${id}`, BigInt.asIntN(64, found.values[index]?.sum ?? -1n), sums[index]);
 }
 
 /**

@@ -3,11 +3,19 @@ import { rm } from "node:fs/promises";
 import { samePlan, type WrittenColumn } from "./judged-schema.ts";
 import type { Scan } from "./kernel/scanner.ts";
 import { type JoinedFile, ParquetJoin } from "./parquet/join.ts";
-import { addReadBack, checkReadBack, type ReadBack, readBack, readNothing } from "./read-back.ts";
+import type { RowGroupFile } from "./parquet/row-groups.ts";
+import {
+  addReadBack,
+  checkReadBack,
+  checkSums,
+  type ReadBack,
+  readBack,
+  readNothing,
+} from "./read-back.ts";
 import { EngineDisagrees } from "./witness.ts";
 
 /** The files of one range, in the order of its rows. */
-export type RangePaths = readonly string[];
+export type RangeFiles = readonly RowGroupFile[];
 
 export interface ResultOptions {
   readonly engine: DuckDBInstance;
@@ -33,15 +41,15 @@ export class ResultFile implements AsyncDisposable {
   }
 
   /** The files of the next range; undefined if it has to be written again. A failure shows later. */
-  add(paths: RangePaths | undefined, columns: readonly WrittenColumn[]): void {
+  add(files: RangeFiles | undefined, columns: readonly WrittenColumn[]): void {
     this.#draft ??= new Draft(this.#options, columns);
-    if (paths === undefined || !samePlan(this.#draft.columns, columns)) this.#is_mixed = true;
-    if (paths !== undefined && !this.#is_mixed) this.#draft.add(paths);
+    if (files === undefined || !samePlan(this.#draft.columns, columns)) this.#is_mixed = true;
+    if (files !== undefined && !this.#is_mixed) this.#draft.add(files);
   }
 
   /** Of all ranges, as they are now. Throws `EngineDisagrees`. */
   async finish(
-    ranges: readonly RangePaths[],
+    ranges: readonly RangeFiles[],
     columns: readonly WrittenColumn[],
     scan: Scan,
   ): Promise<JoinedFile> {
@@ -52,7 +60,7 @@ export class ResultFile implements AsyncDisposable {
       await this[Symbol.asyncDispose]();
       draft = new Draft(this.#options, columns);
       this.#draft = draft;
-      for (const paths of ranges) draft.add(paths);
+      for (const files of ranges) draft.add(files);
     }
     const { found, joined } = await draft.finish();
     checkReadBack(scan, columns, found);
@@ -72,7 +80,7 @@ class Draft {
   readonly columns: readonly WrittenColumn[];
   readonly #options: ResultOptions;
   readonly #join: Promise<ParquetJoin>;
-  readonly #unread: string[] = [];
+  readonly #unread: RowGroupFile[] = [];
   readonly #readers: Promise<void>[] = [];
   #reading_count = 0;
   #found: ReadBack;
@@ -87,11 +95,11 @@ class Draft {
     this.#joined = Promise.resolve();
   }
 
-  add(paths: RangePaths): void {
-    if (paths.length === 0) return;
-    this.#unread.push(...paths);
+  add(files: RangeFiles): void {
+    if (files.length === 0) return;
+    this.#unread.push(...files);
     if (this.#reading_count < this.#options.readers_max) this.#readers.push(this.#read());
-    this.#joined = this.#joinAfter(this.#joined, paths);
+    this.#joined = this.#joinAfter(this.#joined, files);
     // Kept from being unhandled: `finish` tells.
     this.#readers.at(-1)?.catch(() => {});
     this.#joined.catch(() => {});
@@ -101,18 +109,19 @@ class Draft {
   async #read(): Promise<void> {
     this.#reading_count += 1;
     for (;;) {
-      const path = this.#unread.shift();
-      if (path === undefined) break;
-      const found = await readBack(this.#options.engine, this.columns, path);
+      const file = this.#unread.shift();
+      if (file === undefined) break;
+      const found = await readBack(this.#options.engine, this.columns, file.path);
+      checkSums(this.columns, found, file.sums);
       this.#found = addReadBack(this.#found, found);
     }
     this.#reading_count -= 1;
   }
 
-  async #joinAfter(before: Promise<void>, paths: RangePaths): Promise<void> {
+  async #joinAfter(before: Promise<void>, files: RangeFiles): Promise<void> {
     await before;
     const join = await this.#join;
-    for (const path of paths) await join.add(path);
+    for (const { path } of files) await join.add(path);
   }
 
   async finish(): Promise<{ readonly found: ReadBack; readonly joined: JoinedFile }> {

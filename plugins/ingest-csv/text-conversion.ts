@@ -15,7 +15,7 @@ import {
   sampleRange,
 } from "./range-convert.ts";
 import type { RangeThreads } from "./range-threads.ts";
-import type { RangePaths } from "./result-file.ts";
+import type { RangeFiles } from "./result-file.ts";
 import { recordTooLong } from "./record-too-long.ts";
 import { ScanSum } from "./scan-sum.ts";
 import type { TextFault } from "./text-check.ts";
@@ -54,14 +54,14 @@ export interface TextConversionOptions {
 export interface RowWriting {
   readonly folder: string;
   /** The files of each range, in order; undefined if it is to be written again. */
-  readonly onRange: (paths: RangePaths | undefined, columns: readonly WrittenColumn[]) => void;
+  readonly onRange: (files: RangeFiles | undefined, columns: readonly WrittenColumn[]) => void;
 }
 
 interface Task {
   readonly range: TextRange;
   readonly columns: readonly WrittenColumn[] | undefined;
   /** The files of its rows; the rest of the result is not held on to: rejected rows can be many. */
-  readonly paths: Promise<RangePaths | undefined>;
+  readonly files: Promise<RangeFiles | undefined>;
   readonly merged: Promise<void>;
 }
 
@@ -120,13 +120,13 @@ export class TextConversion {
       }
       await this.#merged;
     } finally {
-      await Promise.allSettled(this.#tasks.map(({ paths }) => paths));
+      await Promise.allSettled(this.#tasks.map(({ files }) => files));
     }
     return this.#fault;
   }
 
   /** The files of all rows, in order, written by the final plan. */
-  async finish(columns: readonly WrittenColumn[]): Promise<readonly RangePaths[]> {
+  async finish(columns: readonly WrittenColumn[]): Promise<readonly RangeFiles[]> {
     const all = this.#tasks.map((task, index) => this.#writtenAs(columns, task, index));
     // Whatever fails, nothing may be writing any more when the caller is told.
     await Promise.allSettled(all);
@@ -138,15 +138,15 @@ export class TextConversion {
     columns: readonly WrittenColumn[],
     task: Task,
     index: number,
-  ): Promise<RangePaths> {
-    const paths = await task.paths;
-    if (paths !== undefined && task.columns !== undefined && samePlan(task.columns, columns))
-      return paths;
+  ): Promise<RangeFiles> {
+    const files = await task.files;
+    if (files !== undefined && task.columns !== undefined && samePlan(task.columns, columns))
+      return files;
     const job = this.#jobOf(task.range, `again-${index}`, columns);
     const again = await this.#options.threads.convert(job);
-    if (again.paths === undefined)
+    if (again.files === undefined)
       throw new EngineDisagrees("a cell has no value in the type that all cells fit");
-    return again.paths;
+    return again.files;
   }
 
   /** Resolves when few results wait to be merged: with many rejected rows that is the slower part. */
@@ -161,14 +161,14 @@ export class TextConversion {
       this.#judged ??= columns.judge(await sampleRange({ ...range, settings: this.#settings }));
     const plan = this.#judged?.written;
     const result = convert(this.#jobOf(range, `rows-${this.#tasks.length}`, plan));
-    const paths = result.then(({ paths }) => paths);
+    const files = result.then(({ files }) => files);
     const merged = this.#merged.then(async () =>
       this.#merge({ range, columns: plan }, await result),
     );
-    this.#tasks.push({ range, columns: plan, paths, merged });
+    this.#tasks.push({ range, columns: plan, files, merged });
     this.#merged = merged;
     // Awaited when those before it are merged, and at the end of `run`; they may have failed before.
-    paths.catch(() => {});
+    files.catch(() => {});
     merged.catch(() => {
       this.#is_over = true;
     });
@@ -190,7 +190,7 @@ export class TextConversion {
   /** Ranges are merged in their order, so that the earliest problem is the one that is told. */
   #merge(
     task: Pick<Task, "range" | "columns">,
-    { fault, too_long, scan, given, bad, paths }: RangeResult,
+    { fault, too_long, scan, given, bad, files }: RangeResult,
   ): void {
     if (this.#is_over) return;
     const { row_count, bad_count, line_break_count } = this.#sum.scan;
@@ -221,7 +221,7 @@ export class TextConversion {
     this.#merged_count += 1;
     if (this.#judged !== undefined) this.#judged = this.judge();
     const { progress, writing } = this.#options;
-    if (task.columns !== undefined) writing?.onRange(paths, task.columns);
+    if (task.columns !== undefined) writing?.onRange(files, task.columns);
     progress?.judged(task.range.end, this.#sum.scan.row_count);
     progress?.parts(this.#merged_count, this.#tasks.length);
   }

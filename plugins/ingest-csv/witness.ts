@@ -45,7 +45,11 @@ export function checkCopy(
 }
 
 /** Throws `EngineDisagrees` unless both are the same. */
-export function hold(what: string, found: number | undefined, counted: number | undefined): void {
+export function hold<T extends number | bigint>(
+  what: string,
+  found: T | undefined,
+  counted: T | undefined,
+): void {
   if (found === counted) return;
   throw new EngineDisagrees(`${what}: the engine has ${found}, ${counted} were counted`);
 }

@@ -69,6 +69,8 @@ export interface EncodedChunk {
   readonly page: EncodedPage;
   /** The least and the greatest value, as PLAIN has them but for the length of a text. */
   readonly bounds: { readonly least: Uint8Array; readonly greatest: Uint8Array } | undefined;
+  /** Of whole numbers, days, microseconds and booleans, its last 64 bits; else 0. */
+  readonly sum: bigint;
 }
 
 export interface EncodedPage {
@@ -93,7 +95,8 @@ const PAGE_FIELD = 6;
 const BOUNDS_FIELD = 9;
 const LEAST_FIELD = 10;
 const GREATEST_FIELD = 12;
-const CHUNK_FIELDS = 14;
+const SUM_AT = 56;
+const CHUNK_FIELDS = 16;
 
 /** Turns the records of one scan into groups of rows. */
 export class ColumnGroups {
@@ -179,6 +182,7 @@ export class ColumnGroups {
         chunk[BOUNDS_FIELD] === 0
           ? undefined
           : { least: bytes(LEAST_FIELD), greatest: bytes(GREATEST_FIELD) },
+      sum: new DataView(chunk.buffer, chunk.byteOffset).getBigInt64(SUM_AT, true),
     };
   }
 }

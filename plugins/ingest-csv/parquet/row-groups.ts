@@ -36,8 +36,18 @@ const RLE = 3;
 const UNCOMPRESSED = 0;
 const SNAPPY = 1;
 
+/** A file, and the sum of the values of each of its columns, see `EncodedChunk`. */
+export interface RowGroupFile {
+  readonly path: string;
+  readonly sums: readonly bigint[];
+}
+
 /** Writes a group as a file, which must not exist: the same bytes for the same rows. */
-export function writeRowGroup(path: string, columns: readonly Column[], group: ColumnGroup): void {
+export function writeRowGroup(
+  path: string,
+  columns: readonly Column[],
+  group: ColumnGroup,
+): RowGroupFile {
   using file = new PartFile(path);
   const chunks = columns.map((column, index) => {
     const values = group.columns[index];
@@ -60,12 +70,14 @@ export function writeRowGroup(path: string, columns: readonly Column[], group: C
     [6, total(({ stored_bytes }) => stored_bytes)],
   );
   file.finish(columns, group.row_count, [row_group]);
+  return { path, sums: chunks.map(({ sum }) => sum) };
 }
 
 /** A file without a row. */
-export function writeNoRows(path: string, columns: readonly Column[]): void {
+export function writeNoRows(path: string, columns: readonly Column[]): RowGroupFile {
   using file = new PartFile(path);
   file.finish(columns, 0, []);
+  return { path, sums: columns.map(() => 0n) };
 }
 
 /** A column chunk that stands in the file; its bytes are those with the headers of its pages. */
@@ -73,6 +85,7 @@ interface WrittenChunk {
   readonly metadata: ThriftValue;
   readonly stored_bytes: number;
   readonly uncompressed_bytes: number;
+  readonly sum: bigint;
 }
 
 function writeChunk(
@@ -109,7 +122,7 @@ function writeChunk(
     [11, dictionary && i64(start)],
     [12, statistics(chunk, column.null_count)],
   );
-  return { metadata, stored_bytes, uncompressed_bytes };
+  return { metadata, stored_bytes, uncompressed_bytes, sum: chunk.sum };
 }
 
 /** Gives back the bytes of its header. */

@@ -57,12 +57,28 @@ export function boundDoubles(values: usize, count: u32): bool {
 
 /** Of bits: 0 or 1 in one byte. */
 export function boundBits(bits: usize, count: u32): bool {
-  let set: u32 = 0;
-  for (let row: u32 = 0; row < count; row += 8) set += popcnt(<u32>load<u8>(bits + (row >>> 3)));
+  const set = sumBits(bits, count);
   store<u8>(numbers, set == count ? 1 : 0);
   store<u8>(numbers, set ? 1 : 0, 16);
   setBounds(1);
   return true;
+}
+
+/** The last 64 bits of the sum of whole numbers of 8 bytes, or of 4. */
+export function sumNumbers(values: usize, count: u32, is_wide: bool): i64 {
+  let sum: i64 = 0;
+  for (let row: u32 = 0; row < count; row++) {
+    const at = <usize>row;
+    sum += is_wide ? load<i64>(values + (at << 3)) : <i64>load<i32>(values + (at << 2));
+  }
+  return sum;
+}
+
+/** How many bits are set. */
+export function sumBits(bits: usize, count: u32): u32 {
+  let set: u32 = 0;
+  for (let row: u32 = 0; row < count; row += 8) set += popcnt(<u32>load<u8>(bits + (row >>> 3)));
+  return set;
 }
 
 /** Of 128-bit numbers, little-endian; they are given as the last `bytes` of big-endian ones. */

@@ -31,6 +31,8 @@ import {
   least,
   least_bytes,
   putDecimal,
+  sumBits,
+  sumNumbers,
 } from "./bounds";
 import { deltaBytesMax, putDeltas } from "./deltas";
 import { dictionary, dictionary_bytes, gatherNumbers, gatherTexts, indexes } from "./dictionary";
@@ -47,7 +49,8 @@ const RLE_DICTIONARY: u32 = 8;
 /**
  * The last chunk, u32 each: encoding of its values, whether it is compressed, entries of its
  * dictionary; of the dictionary and of the page, where it is, its bytes, and its bytes before they
- * were compressed; whether there are bounds, and where and how long the least and greatest value are.
+ * were compressed; whether there are bounds, and where and how long the least and greatest value are;
+ * and as one i64 the sum of its values, if they are whole numbers, days, times or booleans.
  */
 export const chunk: usize = memory.data(64);
 
@@ -72,6 +75,7 @@ export function encodeChunk(index: u32): bool {
   const page_bytes = <u32>(end - page);
   if (!putPages(page, page_bytes, entries)) return false;
   putBounds(out, type, numbers, count, entries);
+  store<i64>(chunk, sumOf(type, numbers, count), 56);
   return true;
 }
 
@@ -235,6 +239,13 @@ function putBounds(out: usize, type: u32, numbers: usize, count: u32, entries: u
   store<u32>(chunk, least_bytes, 44);
   store<u32>(chunk, <u32>greatest, 48);
   store<u32>(chunk, greatest_bytes, 52);
+}
+
+/** Of the values as the rows have them: nothing of their pages has a part in it. */
+function sumOf(type: u32, numbers: usize, count: u32): i64 {
+  if (type == BOOLEAN) return sumBits(numbers, count);
+  const is_whole = type != TEXT && type != FLOAT64 && type != DECIMAL128;
+  return is_whole ? sumNumbers(numbers, count, type != DATE32) : 0;
 }
 
 function bound(out: usize, type: u32, numbers: usize, count: u32, entries: u32): bool {
