@@ -82,7 +82,7 @@ const NEVER = 0;
 const IF_UNKNOWN = 1;
 const ALWAYS = 2;
 
-/** `BITS_AT` and what is behind it, in `assembly/encode.ts`. */
+/** `BITS_AT` and what is behind it, in `assembly/group.ts`. */
 const BITS_AT = 16;
 const VALUES_AT = 20;
 const OFFSETS_AT = 24;

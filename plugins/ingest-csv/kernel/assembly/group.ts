@@ -12,9 +12,9 @@ export const TIMESTAMP_US_UTC: u32 = 6;
 export const DECIMAL128: u32 = 7;
 
 /**
- * A column of the result, u32 each: its index, type, scale, when the host is asked; then
- * where its bits, its values (or text) and its offsets are; bytes of text, room for it; nulls; the
- * bytes of a decimal in the file.
+ * A column of the result, u32 each: its index, type, scale, when the host is asked; then where its
+ * bits, its values (or text) and its offsets are; bytes of text, room for it; nulls; the bytes of a
+ * decimal in the file.
  */
 export const INDEX_AT: usize = 0;
 export const TYPE_AT: usize = 4;
@@ -43,6 +43,7 @@ let outs_by_source: usize = 0;
 /** A value that is not yet where it goes. */
 export let value: usize = 0;
 
+/** Rows are written nowhere. */
 export function clearGroup(): void {
   outs = 0;
   outs_by_source = 0;
@@ -63,11 +64,6 @@ export function outOf(source: u32): usize {
 
 export function addRows(count: u32): void {
   group_rows += count;
-}
-
-/** The rows that follow are written nowhere. */
-export function endColumns(): void {
-  clearGroup();
 }
 
 /** Behind `begin`: rows are to be written as so many columns, and in groups of so many rows. */

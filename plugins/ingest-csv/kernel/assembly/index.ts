@@ -4,7 +4,6 @@ import { clearFacts } from "./facts";
 import {
   beginColumns,
   clearGroup,
-  endColumns,
   giveColumn,
   group_rows,
   OUT_BYTES,
@@ -29,6 +28,8 @@ import {
   layOut,
   nulls,
 } from "./memory";
+import { chunk, encodeChunk } from "./parquet/chunk";
+import { clearRooms } from "./parquet/room";
 import {
   bare_quotes,
   clearRecords,
@@ -40,8 +41,6 @@ import {
   unclosed,
 } from "./records";
 import { clearTaken, escaped_count, misfits, takeRecords } from "./take";
-import { chunk, encodeChunk } from "./parquet/chunk";
-import { clearRooms } from "./parquet/room";
 
 /**
  * Starts a file. `quote` and `escape` are 0 for none; bit s of `scales` is set if a decimal may have
@@ -74,13 +73,13 @@ export {
   beginColumns,
   blank_count,
   chunk,
+  clearGroup as endColumns,
   COLUMN_BYTES,
   columns,
   cut_at,
   cutAfter,
   encodeChunk,
   endBlanks,
-  endColumns,
   enlarge,
   escaped_count,
   giveColumn,
@@ -100,8 +99,8 @@ export {
   record_count,
   row_count,
   skipTo,
-  takeRecords,
   startGroup,
+  takeRecords,
   unclosed,
 };
 
