@@ -10,8 +10,10 @@ import { IngestProgress } from "./progress.ts";
 import { parquetCodec } from "./parquet-codec.ts";
 import { ingestRoutes } from "./routes.ts";
 
-/** Address space beyond the engine's memory: threads' stacks and arenas, and JavaScript. */
+/** Address space beyond the engine's memory: the engine's threads, and JavaScript. */
 const HEADROOM_BYTES = 4 * 1024 ** 3;
+/** The same of a thread that converts: its heap and its arenas, with thousands of columns. */
+const THREAD_BYTES = 2 * 1024 ** 3;
 /**
  * JavaScriptCore reserves so much for a WebAssembly memory, to leave out checks of its bounds; where
  * it cannot, the memory is a sixth slower. A thread has one; the main one has a second, to cut ranges.
@@ -47,8 +49,8 @@ export const ingestCsv = definePlugin({
     // What clients wrote reaches the engine as it is in these alone.
     const engine_bytes = limits.ingest_memory_bytes + HEADROOM_BYTES;
     const engine_pool = pool(engine_bytes);
-    const wasm_count = threads + WASM_MEMORIES_OF_MAIN;
-    const csv_pool = pool(engine_bytes + wasm_count * WASM_MEMORY_BYTES);
+    const wasm_bytes = (threads + WASM_MEMORIES_OF_MAIN) * WASM_MEMORY_BYTES;
+    const csv_pool = pool(engine_bytes + threads * THREAD_BYTES + wasm_bytes);
     return {
       routes: ingestRoutes(
         { catalog, store, codecs, limits, scratch_path },

@@ -3,6 +3,7 @@ import { sqlIdentifier, sqlLiteral } from "../../core/duckdb.ts";
 import type { WrittenColumn } from "./judged-schema.ts";
 import { expectedNulls, hold } from "./witness.ts";
 import type { ColumnFacts } from "./kernel/scanner.ts";
+import type { RowGroupFile } from "./parquet/row-groups.ts";
 
 /** What the engine finds in files that our own code wrote. */
 export interface ReadBack {
@@ -17,11 +18,11 @@ export interface ReadBack {
   }[];
 }
 
-/** Reads every value of a file. */
+/** Reads every value of the files. */
 export async function readBack(
   engine: DuckDBInstance,
   columns: readonly WrittenColumn[],
-  path: string,
+  paths: readonly string[],
 ): Promise<ReadBack> {
   const sums = columns.flatMap(({ name, type }) => {
     const column = sqlIdentifier(name);
@@ -33,7 +34,7 @@ export async function readBack(
     // As one text: a result of thousands of columns takes longer to fetch than to find.
     const reader = await connection.runAndReadAll(
       `SELECT concat_ws(',', count(*), ${sums.join(", ")})
-       FROM read_parquet([${sqlLiteral(path)}], hive_partitioning = false)`,
+       FROM read_parquet([${paths.map(sqlLiteral).join(", ")}], hive_partitioning = false)`,
     );
     const [row_count, ...found] = String(reader.getRows()[0]?.[0]).split(",");
     const values = columns.map((_, index) => ({
@@ -90,10 +91,13 @@ export function addReadBack(one: ReadBack, other: ReadBack): ReadBack {
 export function checkSums(
   columns: readonly WrittenColumn[],
   found: ReadBack,
-  sums: readonly bigint[],
+  files: readonly RowGroupFile[],
 ): void {
-  for (const [index, { id }] of columns.entries())
-    hold(`sum of column ${id}`, BigInt.asIntN(64, found.values[index]?.sum ?? -1n), sums[index]);
+  for (const [index, { id }] of columns.entries()) {
+    const written = files.reduce((sum, { sums }) => sum + (sums[index] ?? 0n), 0n);
+    const read = found.values[index]?.sum ?? -1n;
+    hold(`sum of column ${id}`, BigInt.asIntN(64, read), BigInt.asIntN(64, written));
+  }
 }
 
 /**

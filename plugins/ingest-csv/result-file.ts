@@ -105,14 +105,18 @@ class Draft {
     this.#joined.catch(() => {});
   }
 
-  /** What has come and is read by nobody yet, until there is no more. */
+  /** What has come and is read by nobody yet, shared with the other readers, until there is no more. */
   async #read(): Promise<void> {
+    const { engine, readers_max } = this.#options;
     this.#reading_count += 1;
-    for (;;) {
-      const file = this.#unread.shift();
-      if (file === undefined) break;
-      const found = await readBack(this.#options.engine, this.columns, file.path);
-      checkSums(this.columns, found, file.sums);
+    while (this.#unread.length > 0) {
+      const files = this.#unread.splice(0, Math.ceil(this.#unread.length / readers_max));
+      const found = await readBack(
+        engine,
+        this.columns,
+        files.map(({ path }) => path),
+      );
+      checkSums(this.columns, found, files);
       this.#found = addReadBack(this.#found, found);
     }
     this.#reading_count -= 1;
