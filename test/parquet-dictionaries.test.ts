@@ -63,6 +63,14 @@ const columnsOf = (count: number, entry_count: number): ValueColumn[] =>
   KINDS.map(([arrow, value]) => ({ arrow, values: repeating(count, entry_count, value) }));
 const all = (is_there: boolean): boolean[] => KINDS.map(() => is_there);
 
+/** Of writing a column of 32,000 entries that are multiples of the factor. */
+async function millisecondsOf(factor: bigint): Promise<number> {
+  const values = repeating(70_000, 32_000, (entry) => BigInt.asIntN(64, BigInt(entry) * factor));
+  const start = performance.now();
+  await rig.write([{ arrow: "int64", values }]);
+  return performance.now() - start;
+}
+
 describe("a dictionary", () => {
   test("is written if one value of eight is new, and there are 64", async () => {
     expect(await dictionaries(columnsOf(64, 8))).toEqual(all(true));
@@ -78,6 +86,22 @@ describe("a dictionary", () => {
     expect(await dictionaries(halves)).toEqual(all(true));
     const fewer = halves.map(({ arrow, values }) => ({ arrow, values: values.slice(2) }));
     expect(await dictionaries(fewer)).toEqual(all(false));
+  });
+
+  test("is not written for doubles of few digits, or multiples of a large number, all different", async () => {
+    const rows = Array.from({ length: 64 }, (_, row) => row + 1);
+    const columns = [
+      { arrow: "float64", values: rows.map((row) => bitsOf(row)) },
+      { arrow: "float64", values: rows.map((row) => bitsOf(row / 4)) },
+      { arrow: "int64", values: rows.map((row) => BigInt(row) << 46n) },
+    ];
+    expect(await dictionaries(columns)).toEqual([false, false, false]);
+  });
+
+  test("takes no longer for numbers that all fall into one place of its table", async () => {
+    // The second undoes what the kernel multiplies by: products below 2^48 share their upper bits.
+    const usual = await millisecondsOf(0x1234_5678_9abn);
+    expect(await millisecondsOf(0xf1de_83e1_9937_733dn)).toBeLessThan(3 * usual + 100);
   });
 
   test("has indexes of as many bits as its entries take", async () => {

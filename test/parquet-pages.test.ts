@@ -142,6 +142,15 @@ describe("whole numbers", () => {
 });
 
 describe("decimals", () => {
+  test("have no value that their digits have no room for, instead of another one", async () => {
+    for (const [arrow, value] of [
+      ["decimal128(9, 0)", 2n ** 32n + 1n],
+      ["decimal128(18, 0)", 2n ** 64n + 1n],
+      ["decimal128(19, 0)", 2n ** 72n + 1n],
+    ] as const)
+      expect(rig.write([{ arrow, values: [value] }])).rejects.toThrow("1 cells have no value");
+  });
+
   test("of every precision are kept, in as few bytes as the format asks for", async () => {
     const columns = Array.from({ length: 38 }, (_, index): ValueColumn => {
       const arrow = `decimal128(${index + 1}, ${(index * 7) % (index + 2)})`;
@@ -169,6 +178,15 @@ describe("decimals", () => {
 });
 
 describe("a file of the kernel's pages", () => {
+  test("says who wrote it in the form that the format asks for", async () => {
+    const path = rig.fresh();
+    writeNoRows(path, columns);
+    const [[writer] = []] = await rig.select(
+      `SELECT created_by FROM parquet_file_metadata('${path}')`,
+    );
+    expect(writer).toMatch(/^lakehouse version \S/);
+  });
+
   const columns = tableColumns(ARROW_TYPES.map((arrow) => ({ arrow })));
   const FIELDS = `name, type, type_length, repetition_type, converted_type, scale, precision,
     field_id, logical_type, duckdb_type`;
@@ -184,7 +202,8 @@ describe("a file of the kernel's pages", () => {
       ["DOUBLE", null, null, "DOUBLE"],
       ["BOOLEAN", null, null, "BOOLEAN"],
       ["INT32", "DATE", "DateType()", "DATE"],
-      ["INT64", null, local, "TIMESTAMP"],
+      // The legacy annotation is asked for here as well: LogicalTypes.md, TIMESTAMP.
+      ["INT64", "TIMESTAMP_MICROS", local, "TIMESTAMP"],
       ["INT64", "TIMESTAMP_MICROS", utc, "TIMESTAMP WITH TIME ZONE"],
     ].map(([type, converted, logical, sql]) => [type, null, converted, null, null, logical, sql]);
     const decimals = ARROW_TYPES.slice(plain.length).map((arrow) => {

@@ -112,6 +112,16 @@ describe("a compressed page", () => {
     }
   });
 
+  test("is never longer than it was", async () => {
+    const columns: ValueColumn[] = [
+      { arrow: "bool", values: [true] },
+      { arrow: "int64", values: [null] },
+    ];
+    const [path = ""] = await rig.write(columns);
+    const chunks = await rig.chunks(path, columns);
+    expect(chunks.map(({ compression }) => compression)).toEqual(["UNCOMPRESSED", "UNCOMPRESSED"]);
+  });
+
   test("is none if what was looked at gets no smaller", async () => {
     const noise = new Random(5).text(8 * KIB);
     const texts = [noise, noise.slice(0, 100), `${noise}${"i".repeat(200)}`];

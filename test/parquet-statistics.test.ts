@@ -195,7 +195,7 @@ describe("statistics", () => {
     });
     for (const [group, { sums }] of (await rig.writeFiles(columns, 180)).entries()) {
       const expected = columns.map(({ arrow, values }) => {
-        if (/^(?:utf8|float64|decimal128.*)$/.test(arrow)) return 0n;
+        if (/^(?:utf8|float64|decimal128\((?:19|[23]\d), .*)$/.test(arrow)) return 0n;
         const rows = values.slice(180 * group, 180 * group + 180);
         const sum = rows.reduce<bigint>((sum, value) => sum + BigInt(value ?? 0), 0n);
         return BigInt.asIntN(64, sum);

@@ -173,6 +173,8 @@ function scanOptions(
 /** The files of one range. */
 class RangeFiles {
   readonly files: RowGroupFile[] = [];
+  /** Those that were begun. */
+  readonly #paths: string[] = [];
   readonly #output: RangeOutput;
 
   constructor(output: RangeOutput) {
@@ -182,11 +184,12 @@ class RangeFiles {
   add(group: ColumnGroup): void {
     const { path_prefix, columns } = this.#output;
     const path = `${path_prefix}${this.files.length}.parquet`;
+    this.#paths.push(path);
     this.files.push(writeRowGroup(path, columns, group));
   }
 
   remove(): void {
-    for (const { path } of this.files) rmSync(path, { force: true });
+    for (const path of this.#paths) rmSync(path, { force: true });
   }
 }
 

@@ -1,9 +1,11 @@
 import type { DuckDBInstance } from "@duckdb/node-api";
 import { sqlIdentifier, sqlLiteral } from "../../core/duckdb.ts";
+import { decimalDigits } from "./column-types.ts";
 import type { WrittenColumn } from "./judged-schema.ts";
-import { expectedNulls, hold } from "./witness.ts";
 import type { ColumnFacts } from "./kernel/scanner.ts";
 import type { RowGroupFile } from "./parquet/row-groups.ts";
+import { decimalBytes } from "./parquet/schema.ts";
+import { expectedNulls, hold } from "./witness.ts";
 
 /** What the engine finds in files that our own code wrote. */
 export interface ReadBack {
@@ -13,7 +15,7 @@ export interface ReadBack {
     readonly value_count: number;
     /** Of text, all of it. */
     readonly text_bytes: number;
-    /** Of whole numbers, days, microseconds since 1970-01-01 and booleans; else 0. */
+    /** See `EncodedChunk`. */
     readonly sum: bigint;
   }[];
 }
@@ -40,7 +42,8 @@ export async function readBack(
     const values = columns.map((_, index) => ({
       value_count: Number(found[3 * index]),
       text_bytes: Number(found[3 * index + 1]),
-      sum: BigInt(found[3 * index + 2] ?? ""),
+      // Of decimals without the point: unscaled.
+      sum: BigInt(found[3 * index + 2]?.replace(".", "") ?? ""),
     }));
     return { row_count: Number(row_count), values };
   } finally {
@@ -52,6 +55,8 @@ export async function readBack(
 const orZero = (sum: string): string => `coalesce(${sum}, 0)`;
 
 function sumOf(type: string, column: string): string {
+  const { precision = Infinity } = decimalDigits(type) ?? {};
+  if (decimalBytes(precision) <= 8) return orZero(`sum(${column})`);
   switch (type) {
     case "int64":
       return orZero(`sum(${column})`);

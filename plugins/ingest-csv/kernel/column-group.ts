@@ -40,7 +40,7 @@ export interface ColumnOutput {
   readonly onGroup: (group: ColumnGroup) => void;
 }
 
-/** Rows as columns. The views are valid during the call that they are given to. */
+/** Rows as columns. The views are valid during the call that they are given to, until `encode`. */
 export interface ColumnGroup {
   readonly row_count: number;
   readonly columns: readonly GroupColumn[];
@@ -69,7 +69,10 @@ export interface EncodedChunk {
   readonly page: EncodedPage;
   /** The least and the greatest value, as PLAIN has them but for the length of a text. */
   readonly bounds: { readonly least: Uint8Array; readonly greatest: Uint8Array } | undefined;
-  /** Of whole numbers, days, microseconds and booleans, its last 64 bits; else 0. */
+  /**
+   * Of whole numbers, days, microseconds, booleans and unscaled decimals of at most 8 bytes, its last
+   * 64 bits; else 0.
+   */
   readonly sum: bigint;
 }
 

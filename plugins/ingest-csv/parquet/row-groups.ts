@@ -26,7 +26,8 @@ import {
  */
 
 const MAGIC = Buffer.from("PAR1");
-const CREATED_BY = "lakehouse";
+/** Readers that work around a writer's faults ask for its version: that of this file and the kernel's pages. */
+const CREATED_BY = "lakehouse version 1";
 /** Of the format: it has the encodings of deltas. */
 const VERSION = 2;
 const DATA_PAGE = 0;

@@ -51,7 +51,7 @@ export function storedType(arrow: string): StoredType {
     case "date32[day]":
       return { physical: INT32, converted: CONVERTED.date, logical: struct([6, EMPTY]) };
     case "timestamp[us]":
-      return { physical: INT64, logical: timestamp(false) };
+      return { physical: INT64, converted: CONVERTED.timestamp_micros, logical: timestamp(false) };
     case "timestamp[us, tz=UTC]":
       return { physical: INT64, converted: CONVERTED.timestamp_micros, logical: timestamp(true) };
     case "utf8":

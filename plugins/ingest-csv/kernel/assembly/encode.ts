@@ -5,10 +5,12 @@ import {
   ASK_AT,
   BOOLEAN,
   DATE32,
+  DECIMAL128,
   FLOAT64,
   INDEX_AT,
   INT64,
   SCALE_AT,
+  STORED_BYTES_AT,
   TEXT_ROOM_AT,
   TIMESTAMP_US,
   TIMESTAMP_US_UTC,
@@ -73,9 +75,27 @@ export function putValue(out: usize, type: u32, kinds: u32, start: u32, flagged:
   const ask = load<u32>(out, ASK_AT);
   if (ask != ALWAYS && !(flagged & (ESCAPED | BARE_QUOTE))) {
     if (putJudged(type, kinds, input + start + quoted, input + end - quoted, to)) return true;
-    if (readValue(out, type, input + start + quoted, input + end - quoted, to)) return true;
+    if (readValue(out, type, input + start + quoted, input + end - quoted, to)) return hasRoom(out, type, to);
   }
-  return ask != NEVER && hostValue(load<u32>(out, INDEX_AT), input + start, end - start, to);
+  return (
+    ask != NEVER &&
+    hostValue(load<u32>(out, INDEX_AT), input + start, end - start, to) &&
+    hasRoom(out, type, to)
+  );
+}
+
+/** False for a decimal that has more bytes than its column stores: it would be cut off. */
+@inline
+function hasRoom(out: usize, type: u32, at: usize): bool {
+  return type != DECIMAL128 || fitsBytes(at, load<u32>(out, STORED_BYTES_AT));
+}
+
+function fitsBytes(at: usize, bytes: u32): bool {
+  const high = load<i64>(at, 8);
+  const low = load<i64>(at);
+  if (bytes <= 8) return high == low >> 63 && (bytes == 8 || low == <i64><i32>low);
+  const unused_bits = <i64>(16 - bytes) << 3;
+  return (high << unused_bits) >> unused_bits == high;
 }
 
 /** True if the kinds tell that the cell has a value of this type, which is then written. */
@@ -165,4 +185,3 @@ export function putUnescaped(to: usize, from: usize, length: u32): u32 {
   }
   return written;
 }
-

@@ -50,7 +50,8 @@ const RLE_DICTIONARY: u32 = 8;
  * The last chunk, u32 each: encoding of its values, whether it is compressed, entries of its
  * dictionary; of the dictionary and of the page, where it is, its bytes, and its bytes before they
  * were compressed; whether there are bounds, and where and how long the least and greatest value are;
- * and as one i64 the sum of its values, if they are whole numbers, days, times or booleans.
+ * and as one i64 the sum of its values, if they are booleans or stored as
+ * whole numbers.
  */
 export const chunk: usize = memory.data(64);
 
@@ -75,7 +76,7 @@ export function encodeChunk(index: u32): bool {
   const page_bytes = <u32>(end - page);
   if (!putPages(page, page_bytes, entries)) return false;
   putBounds(out, type, numbers, count, entries);
-  store<i64>(chunk, sumOf(type, numbers, count), 56);
+  store<i64>(chunk, sumOf(out, type, numbers, count), 56);
   return true;
 }
 
@@ -191,7 +192,7 @@ function putTexts(to: usize, texts: usize, offsets: usize, count: u32): usize {
 function putPages(page: usize, page_bytes: u32, entries: u32): bool {
   const raw = entries ? dictionary_bytes : 0;
   const saved = savingOf(page, page_bytes) + (raw ? savingOf(dictionary, raw) : 0);
-  const is_compressed = saved >= (page_bytes + raw) / SAVING_MIN;
+  const is_compressed = saved > 0 && saved >= (page_bytes + raw) / SAVING_MIN;
   store<u32>(chunk, encoding);
   store<u32>(chunk, is_compressed ? 1 : 0, 4);
   store<u32>(chunk, entries, 8);
@@ -242,10 +243,10 @@ function putBounds(out: usize, type: u32, numbers: usize, count: u32, entries: u
 }
 
 /** Of the values as the rows have them: nothing of their pages has a part in it. */
-function sumOf(type: u32, numbers: usize, count: u32): i64 {
+function sumOf(out: usize, type: u32, numbers: usize, count: u32): i64 {
   if (type == BOOLEAN) return sumBits(numbers, count);
-  const is_whole = type != TEXT && type != FLOAT64 && type != DECIMAL128;
-  return is_whole ? sumNumbers(numbers, count, type != DATE32) : 0;
+  const bytes = numberBytes(out, type);
+  return bytes ? sumNumbers(numbers, count, bytes == 8) : 0;
 }
 
 function bound(out: usize, type: u32, numbers: usize, count: u32, entries: u32): bool {

@@ -9,6 +9,8 @@ import { DICTIONARY, ENTRIES, INDEXES, room, TABLE } from "./room";
 const ENTRIES_MAX: u32 = 1 << 15;
 const TABLE_BITS: u32 = 16;
 const BYTES_MAX: u32 = 1 << 20;
+/** Over taken places, of all values together: cells can be chosen so that all fall into one place. */
+const STEPS_MAX: u32 = 1 << 20;
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /** Of the last dictionary that was made: where it is, its bytes, and u16 for every value. */
@@ -23,6 +25,7 @@ export function gatherNumbers(values: usize, count: u32, is_wide: bool): u32 {
   if (!makeRoom(count, <usize>ENTRIES_MAX * 8)) return 0;
   const shift: usize = is_wide ? 3 : 2;
   let entries: u32 = 0;
+  let steps: u32 = 0;
   for (let row: u32 = 0; row < count; row++) {
     const at = values + (<usize>row << shift);
     const value = is_wide ? load<u64>(at) : <u64>load<u32>(at);
@@ -31,6 +34,7 @@ export function gatherNumbers(values: usize, count: u32, is_wide: bool): u32 {
     while (entry) {
       const known = dictionary + (<usize>(entry - 1) << shift);
       if ((is_wide ? load<u64>(known) : <u64>load<u32>(known)) == value) break;
+      if (++steps > STEPS_MAX) return 0;
       slot = (slot + 1) & ((1 << TABLE_BITS) - 1);
       entry = load<u32>(table + (slot << 2));
     }
@@ -54,6 +58,7 @@ export function gatherTexts(texts: usize, offsets: usize, count: u32): u32 {
   const entry_offsets = room(ENTRIES, <usize>ENTRIES_MAX * 4);
   if (!entry_offsets || !makeRoom(count, BYTES_MAX)) return 0;
   let entries: u32 = 0;
+  let steps: u32 = 0;
   let used: u32 = 0;
   let start = load<u32>(offsets);
   for (let row: u32 = 0; row < count; row++) {
@@ -66,6 +71,7 @@ export function gatherTexts(texts: usize, offsets: usize, count: u32): u32 {
     while (entry) {
       const known = dictionary + load<u32>(entry_offsets + (<usize>(entry - 1) << 2));
       if (load<u32>(known) == length && isSame(known + 4, text, length)) break;
+      if (++steps > STEPS_MAX) return 0;
       slot = (slot + 1) & ((1 << TABLE_BITS) - 1);
       entry = load<u32>(table + (slot << 2));
     }

@@ -3,7 +3,8 @@
 /** Values looked at, and the bits they may set. */
 const SAMPLES: u32 = 2048;
 const SAMPLES_MIN: u32 = 64;
-const SKETCH_BITS: u32 = 1 << 14;
+const SKETCH_LOG: u32 = 14;
+const SKETCH_BITS: u32 = 1 << SKETCH_LOG;
 const SKETCH: usize = memory.data(1 << 11);
 
 let samples: u32 = 0;
@@ -43,7 +44,7 @@ function clear(): void {
 @inline
 function see(value: u64): void {
   samples++;
-  const bit = <u32>((value * 0x9e37_79b9_7f4a_7c15) >>> 32) % SKETCH_BITS;
+  const bit = <u32>((value * 0x9e37_79b9_7f4a_7c15) >>> (64 - SKETCH_LOG));
   const at = SKETCH + (bit >>> 3);
   if (!(load<u8>(at) & (1 << (bit & 7)))) distinct++;
   store<u8>(at, load<u8>(at) | (<u8>1 << <u8>(bit & 7)));
