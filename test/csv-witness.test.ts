@@ -39,7 +39,7 @@ function columnOf(arrow: string, style: "few" | "random"): ValueColumn {
 }
 
 const written = (column: ValueColumn): readonly WrittenColumn[] =>
-  tableColumns([column]).map((each) => ({ ...each, source: 0 }));
+  tableColumns([column]).map((each) => Object.assign(each, { source: 0 }));
 
 describe("the engine's sums", () => {
   for (const arrow of SUMMED) {
