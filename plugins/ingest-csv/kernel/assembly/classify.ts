@@ -47,7 +47,7 @@ export let digits_behind: u32 = 0;
 export let digits_fit: bool = false;
 
 @inline
-function keepDigits(value: u64, fraction_digits: u32, fit: bool): void {
+export function keepDigits(value: u64, fraction_digits: u32, fit: bool): void {
   digits_value = value;
   digits_behind = fraction_digits;
   digits_fit = fit;

@@ -2,7 +2,7 @@
  * Takes the listed rows column by column: gathers what each cell says of its column, and writes its
  * value where the column goes.
  */
-import { classify, has_grown } from "./classify";
+import { classify, has_grown, keepDigits } from "./classify";
 import { enlargeText, putBytes, putUnescaped, putValue, setBit } from "./encode";
 import { addTo, escapesIn, see } from "./facts";
 import {
@@ -33,6 +33,8 @@ import {
   ESCAPED,
   field_capacity,
   input,
+  INTEGER,
+  INTEGER_DIGITS_AT,
   KINDS_AT,
   null_bytes,
   POSITION,
@@ -60,10 +62,14 @@ let first_row: f64 = 0;
 let base: f64 = 0;
 let first_line: f64 = 0;
 
+const EXACT_DIGITS: u32 = 15;
+
 /** Of the column that is taken: its facts, the kinds seen, whether it is settled; what was counted. */
 let column: usize = 0;
 let seen: u32 = 0;
 let is_settled: bool = false;
+/** A cell of so few digits and nothing else says nothing new. */
+let plain_digits: u32 = 0;
 let empty: u32 = 0;
 let quoted_empty: u32 = 0;
 let text_bytes: u32 = 0;
@@ -80,8 +86,7 @@ export function takeRecords(from: u32, offset: f64, line: f64): bool {
   const count = listRows(from, room, line);
   for (let index: u32 = 0; index < column_count; index++) {
     column = columns + <usize>index * COLUMN_BYTES;
-    seen = load<u32>(column, KINDS_AT);
-    is_settled = load<u32>(column, SETTLED_AT) != 0;
+    lookUp();
     empty = 0;
     quoted_empty = 0;
     text_bytes = 0;
@@ -143,16 +148,40 @@ function judgeCell(row: u32, start: u32, flagged: u32): u32 {
     text_bytes -= escapesIn(from, end);
   }
   if (is_settled) return 0;
+  if (<u32>(end - from) <= plain_digits && isPlainInteger(from, end)) return INTEGER;
   const kinds = flagged & (ESCAPED | BARE_QUOTE) ? TEXT : classify(from, end, column);
   if (has_grown || (seen & kinds) != kinds) note(row, kinds, start, flagged & POSITION);
   return kinds;
 }
 
+/** The usual cell of a column of integers, without what `classify` does for all others. */
+@inline
+function isPlainInteger(from: usize, end: usize): bool {
+  let number: u64 = 0;
+  let at = from;
+  for (; at < end; at++) {
+    const digit = <u32>load<u8>(at) - 0x30;
+    if (digit > 9) return false;
+    number = number * 10 + digit;
+  }
+  if (load<u8>(from) == 0x30 && end - from > 1) return false;
+  keepDigits(number, 0, true);
+  return true;
+}
+
 function note(row: u32, kinds: u32, start: u32, end: u32): void {
   const line = first_line + linesBefore(load<u32>(rows + (<usize>row << 3), 4));
   see(column, kinds, first_row + row, line, base + start, end - start);
+  lookUp();
+}
+
+/** What is known of the column so far. */
+@inline
+function lookUp(): void {
   seen = load<u32>(column, KINDS_AT);
   is_settled = load<u32>(column, SETTLED_AT) != 0;
+  // So many digits are none too many for a double, and more than any cell before had would be news.
+  plain_digits = seen & INTEGER ? min<u32>(load<u32>(column, INTEGER_DIGITS_AT), EXACT_DIGITS) : 0;
 }
 
 /** Of a column that is written nowhere. */
