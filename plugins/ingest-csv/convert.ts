@@ -1,3 +1,4 @@
+import type { DuckDBInstance } from "@duckdb/node-api";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CodecOutput, SchemaInput } from "../../core/codec.ts";
@@ -152,11 +153,14 @@ async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
   const { job, limits, text, dialect, options } = reading;
   const folder = join(job.work_path, text.encoding);
   await mkdir(folder, { mode: 0o700 });
-  // One thread: it only reads back what other threads have written, each file for itself.
-  const engine = await openEngine({ ...limits, threads: 1, temp_path: join(folder, "spill") });
+  const opening = openLocked(limits, folder);
+  // Nothing is there to be read back yet: the first ranges do not wait for it.
+  const engine = opening.then((opened) => opened.engine);
+  // Who reads back is told; a text without a row has nobody.
+  engine.catch(() => {});
   const rejects =
     options.on_error === "reject" && job.rejects_path !== undefined
-      ? new RejectRows(engine, dialect, join(folder, "rejects"))
+      ? new RejectRows(await engine, dialect, join(folder, "rejects"))
       : undefined;
   const result = new ResultFile({
     engine,
@@ -164,18 +168,37 @@ async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
     // The join waits in the same pool of threads.
     readers_max: Math.max(1, limits.threads - 1),
   });
-  const connection = await engine.connect();
   try {
-    await lockDown(connection, [], [folder]);
     return await convertRows(reading, { folder, result, rejects });
   } catch (error) {
     throw asRefusal(error);
   } finally {
     await result[Symbol.asyncDispose]();
     await rejects?.idle();
+    const [opened] = await Promise.allSettled([opening]);
+    if (opened.status === "fulfilled") opened.value[Symbol.dispose]();
+  }
+}
+
+interface LockedEngine extends Disposable {
+  readonly engine: DuckDBInstance;
+}
+
+async function openLocked(limits: ConvertLimits, folder: string): Promise<LockedEngine> {
+  // One thread: it only reads back what other threads have written, each file for itself.
+  const engine = await openEngine({ ...limits, threads: 1, temp_path: join(folder, "spill") });
+  const connection = await engine.connect();
+  const close = (): void => {
     connection.closeSync();
     engine.closeSync();
+  };
+  try {
+    await lockDown(connection, [], [folder]);
+  } catch (error) {
+    close();
+    throw error;
   }
+  return { engine, [Symbol.dispose]: close };
 }
 
 async function convertRows(reading: Reading, writing: Writing): Promise<CodecOutput | TextFault> {

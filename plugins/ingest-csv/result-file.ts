@@ -18,7 +18,8 @@ import { EngineDisagrees } from "./witness.ts";
 export type RangeFiles = readonly RowGroupFile[];
 
 export interface ResultOptions {
-  readonly engine: DuckDBInstance;
+  /** It may still be opening. */
+  readonly engine: Promise<DuckDBInstance>;
   /** Must not exist. */
   readonly path: string;
   /** Files that are read back at the same time. */
@@ -112,7 +113,7 @@ class Draft {
     while (this.#unread.length > 0) {
       const files = this.#unread.splice(0, Math.ceil(this.#unread.length / readers_max));
       const found = await readBack(
-        engine,
+        await engine,
         this.columns,
         files.map(({ path }) => path),
       );
