@@ -18,36 +18,15 @@ export function bitsOf(value: u64): u32 {
 }
 
 /**
- * Packs numbers of `width` bits, the first into the lowest bits. Their bits must come to whole bytes;
- * up to 7 bytes more are written. Gives back where they end.
+ * Packs numbers of `width` bits, at least 1, the first into the lowest bits; each stands in 8 bytes, or
+ * in 2. Their bits must come to whole bytes; up to 7 bytes more are written. Gives back where they end.
  */
-export function packWide(to: usize, from: usize, count: u32, width: u32): usize {
-  const end = to + ((<usize>count * width) >>> 3);
-  if (!width) return end;
-  let held: u64 = 0;
-  let bits: u32 = 0;
-  for (let index: u32 = 0; index < count; index++) {
-    const value = load<u64>(from + (<usize>index << 3));
-    held |= value << bits;
-    bits += width;
-    if (bits >= 64) {
-      store<u64>(to, held);
-      to += 8;
-      bits -= 64;
-      held = bits ? value >>> (width - bits) : 0;
-    }
-  }
-  if (bits) store<u64>(to, held);
-  return end;
-}
-
-/** The same for numbers of two bytes each. */
-export function packNarrow(to: usize, from: usize, count: u32, width: u32): usize {
+export function packNumbers(to: usize, from: usize, count: u32, width: u32, is_wide: bool): usize {
   const end = to + ((<usize>count * width) >>> 3);
   let held: u64 = 0;
   let bits: u32 = 0;
-  for (let index: u32 = 0; index < count; index++) {
-    const value = <u64>load<u16>(from + (<usize>index << 1));
+  for (let index: usize = 0; index < <usize>count; index++) {
+    const value = is_wide ? load<u64>(from + (index << 3)) : <u64>load<u16>(from + (index << 1));
     held |= value << bits;
     bits += width;
     if (bits >= 64) {

@@ -18,7 +18,7 @@ import {
   TYPE_AT,
   VALUES_AT,
 } from "../group";
-import { bitsOf, packNarrow, putVarint } from "./bits";
+import { bitsOf, packNumbers, putVarint } from "./bits";
 import {
   boundBits,
   boundDecimals,
@@ -150,7 +150,7 @@ function putIndexes(to: usize, count: u32, entries: u32): usize {
   store<u8>(to, <u8>width);
   const eights = (count + 7) >>> 3;
   to = putVarint(to + 1, (<u64>eights << 1) | 1);
-  return packNarrow(to, indexes, eights << 3, width);
+  return packNumbers(to, indexes, eights << 3, width, false);
 }
 
 /** 0 if the memory cannot be had. */

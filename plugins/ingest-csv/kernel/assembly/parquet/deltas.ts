@@ -4,7 +4,7 @@
  *
  * https://parquet.apache.org/docs/file-format/data-pages/encodings/#delta-encoding-delta_binary_packed--5
  */
-import { bitsOf, packWide, putVarint, putZigzag } from "./bits";
+import { bitsOf, packNumbers, putVarint, putZigzag } from "./bits";
 
 const BLOCK: u32 = 128;
 const MINIBLOCK: u32 = 32;
@@ -60,7 +60,7 @@ function putBlock(to: usize, taken: u32, least: i64): usize {
     const width = bitsOf(all);
     store<u8>(widths + miniblock, <u8>width);
     // Miniblocks behind the last number have no bytes.
-    if (miniblock * MINIBLOCK < taken) to = packWide(to, from, MINIBLOCK, width);
+    if (width && miniblock * MINIBLOCK < taken) to = packNumbers(to, from, MINIBLOCK, width, true);
   }
   return to;
 }
