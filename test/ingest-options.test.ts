@@ -87,6 +87,8 @@ describe("an option", () => {
     ["header", "yes"],
     ["quote", "ab"],
     ["quote", "a"],
+    ["quote", "7"],
+    ["escape", "7"],
     ["escape", "/"],
     ["delimiter", "ab"],
     ["encoding", "ebcdic"],

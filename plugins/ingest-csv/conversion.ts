@@ -107,7 +107,10 @@ export class Conversion implements AsyncDisposable {
     return resultOf(attempt, judged, output);
   }
 
-  /** From now on it has as long as one that begins now. Throws `deadline_exceeded`. */
+  /**
+   * From now on it has as long as one that a worker takes now; that it may still wait for one counts.
+   * Throws `deadline_exceeded`.
+   */
   async #inTime({ output, abort }: EarlyAttempt): Promise<CodecOutput> {
     let late: LakehouseError | undefined;
     const deadline = startDeadline(this.#options.limits.ingest_timeout_ms, (reason) => {

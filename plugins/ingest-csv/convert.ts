@@ -150,34 +150,40 @@ async function judgeText(reading: Reading): Promise<CodecOutput | TextFault> {
 
 /** Opens an engine for it. */
 async function convertWith(reading: Reading): Promise<CodecOutput | TextFault> {
-  const { job, limits, text, dialect, options } = reading;
+  const { job, limits, text } = reading;
   const folder = join(job.work_path, text.encoding);
   await mkdir(folder, { mode: 0o700 });
   const opening = openLocked(limits, folder);
   // Nothing is there to be read back yet: the first ranges do not wait for it.
   const engine = opening.then((opened) => opened.engine);
-  // Who reads back is told; a text without a row has nobody.
+  // Who reads back is told; of a text that is refused before, nothing is read back.
   engine.catch(() => {});
-  const rejects =
-    options.on_error === "reject" && job.rejects_path !== undefined
-      ? new RejectRows(await engine, dialect, join(folder, "rejects"))
-      : undefined;
-  const result = new ResultFile({
-    engine,
-    path: job.output_path,
-    // The join waits in the same pool of threads.
-    readers_max: Math.max(1, limits.threads - 1),
-  });
   try {
-    return await convertRows(reading, { folder, result, rejects });
+    await using result = new ResultFile({
+      engine,
+      path: job.output_path,
+      // The join waits in the same pool of threads.
+      readers_max: Math.max(1, limits.threads - 1),
+    });
+    await using rejects = await rejectRows(reading, engine, folder);
+    return await convertRows(reading, { folder, result, rejects: rejects?.rows });
   } catch (error) {
     throw asRefusal(error);
   } finally {
-    await result[Symbol.asyncDispose]();
-    await rejects?.idle();
     const [opened] = await Promise.allSettled([opening]);
     if (opened.status === "fulfilled") opened.value[Symbol.dispose]();
   }
+}
+
+/** Disposed of when nothing of it uses the engine any more. */
+async function rejectRows(
+  { job, options, dialect }: Reading,
+  engine: Promise<DuckDBInstance>,
+  folder: string,
+): Promise<(AsyncDisposable & { readonly rows: RejectRows }) | undefined> {
+  if (options.on_error !== "reject" || job.rejects_path === undefined) return undefined;
+  const rows = new RejectRows(await engine, dialect, join(folder, "rejects"));
+  return { rows, [Symbol.asyncDispose]: () => rows.idle() };
 }
 
 interface LockedEngine extends Disposable {
@@ -185,20 +191,15 @@ interface LockedEngine extends Disposable {
 }
 
 async function openLocked(limits: ConvertLimits, folder: string): Promise<LockedEngine> {
-  // One thread: it only reads back what other threads have written, each file for itself.
+  // One thread for each statement: they only read back what other threads have written.
   const engine = await openEngine({ ...limits, threads: 1, temp_path: join(folder, "spill") });
+  using stack = new DisposableStack();
+  stack.defer(() => engine.closeSync());
   const connection = await engine.connect();
-  const close = (): void => {
-    connection.closeSync();
-    engine.closeSync();
-  };
-  try {
-    await lockDown(connection, [], [folder]);
-  } catch (error) {
-    close();
-    throw error;
-  }
-  return { engine, [Symbol.dispose]: close };
+  stack.defer(() => connection.closeSync());
+  await lockDown(connection, [], [folder]);
+  const kept = stack.move();
+  return { engine, [Symbol.dispose]: () => kept.dispose() };
 }
 
 async function convertRows(reading: Reading, writing: Writing): Promise<CodecOutput | TextFault> {

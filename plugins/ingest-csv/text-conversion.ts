@@ -120,7 +120,9 @@ export class TextConversion {
       }
       await this.#merged;
     } finally {
-      await Promise.allSettled(this.#tasks.map(({ files }) => files));
+      // After a failure nothing may be merged any more, and nobody told, when the caller goes on.
+      this.#is_over = true;
+      await Promise.allSettled(this.#tasks.flatMap(({ files, merged }) => [files, merged]));
     }
     return this.#fault;
   }

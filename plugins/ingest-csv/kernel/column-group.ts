@@ -1,6 +1,6 @@
 import { type Kernel, numberOf } from "./kernel.ts";
 
-/** The types of columns that the kernel writes, by their codes in `assembly/encode.ts`. */
+/** The types of columns that the kernel writes, by their codes in `assembly/group.ts`. */
 export const OUTPUT_TYPES = [
   "utf8",
   "int64",
@@ -14,7 +14,7 @@ export const OUTPUT_TYPES = [
 export type OutputType = (typeof OUTPUT_TYPES)[number];
 
 /**
- * A value as Arrow has it: whole numbers, days, microseconds and unscaled decimals as bigint.
+ * A value: whole numbers, days, microseconds and unscaled decimals as bigint.
  * Undefined if the cell has none in its column's type.
  */
 export type CellValue = bigint | number | boolean | undefined;

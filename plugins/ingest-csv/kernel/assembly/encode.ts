@@ -33,6 +33,7 @@ import {
   TIMESTAMP,
   TIMESTAMP_UTC,
 } from "./memory";
+import { isQuoted } from "./records";
 import {
   daysOf,
   microsOf,
@@ -70,23 +71,23 @@ export function setBit(bits: usize, row: u32): void {
  */
 @inline
 export function putValue(out: usize, type: u32, kinds: u32, start: u32, flagged: u32, to: usize): bool {
-  const quoted = flagged >>> 31;
+  const quoted = isQuoted(flagged);
   const end = flagged & POSITION;
   const ask = load<u32>(out, ASK_AT);
   if (ask != ALWAYS && !(flagged & (ESCAPED | BARE_QUOTE))) {
     if (putJudged(type, kinds, input + start + quoted, input + end - quoted, to)) return true;
-    if (readValue(out, type, input + start + quoted, input + end - quoted, to)) return hasRoom(out, type, to);
+    if (readValue(out, type, input + start + quoted, input + end - quoted, to)) return fitsStored(out, type, to);
   }
   return (
     ask != NEVER &&
     hostValue(load<u32>(out, INDEX_AT), input + start, end - start, to) &&
-    hasRoom(out, type, to)
+    fitsStored(out, type, to)
   );
 }
 
 /** False for a decimal that has more bytes than its column stores: it would be cut off. */
 @inline
-function hasRoom(out: usize, type: u32, at: usize): bool {
+function fitsStored(out: usize, type: u32, at: usize): bool {
   return type != DECIMAL128 || fitsBytes(at, load<u32>(out, STORED_BYTES_AT));
 }
 

@@ -63,6 +63,12 @@ export function fieldEnd(field: u32): u32 {
   return load<u32>(ends + (<usize>field << 2));
 }
 
+/** 1 for a field in quotes, else 0: as many bytes as are in front of its text, and behind it. */
+@inline
+export function isQuoted(flagged: u32): u32 {
+  return flagged & QUOTED ? 1 : 0;
+}
+
 @inline
 function putField(field: u32, start: u32, end: u32): void {
   store<u32>(starts + (<usize>field << 2), start);

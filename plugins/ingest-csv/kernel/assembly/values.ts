@@ -1,6 +1,6 @@
 /**
  * Reads the value of a cell, by the same forms that `classify.ts` knows: false for any other. Values
- * are written at `to` as Arrow has them: little-endian, 8 bytes, 4 for a date, 16 for a decimal.
+ * are written at `to`, little-endian: 8 bytes, 4 for a date, 16 for a decimal.
  */
 import { classifyTime } from "./classify";
 import { nearest, nearestDouble } from "./double";

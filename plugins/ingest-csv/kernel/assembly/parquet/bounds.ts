@@ -1,7 +1,7 @@
 /** The least and the greatest value of a column chunk, as its statistics have them. */
 
 /** Longer texts are no bounds: a part of one would need care that nothing here asks for. */
-export const BOUND_BYTES_MAX: u32 = 64;
+const BOUND_BYTES_MAX: u32 = 64;
 
 /** Where they are, and their bytes. */
 export let least: usize = 0;
