@@ -18,6 +18,8 @@ const WIDE_ROWS = fromEnvironment("LAKEHOUSE_BENCH_WIDE_ROWS", 125_000);
 const ROUNDS = fromEnvironment("LAKEHOUSE_BENCH_ROUNDS", 5);
 const LARGE_BYTES = fromEnvironment("LAKEHOUSE_BENCH_LARGE_BYTES", 4_000_000_000);
 
+const REST_MS = 250;
+
 const TARGETS = {
   over_duckdb: 1.5,
   clickhouse_over: 1.3,
@@ -126,6 +128,8 @@ async function race(contenders: readonly Contender[], file: CsvFile): Promise<re
     for (let turn = 0; turn < laps.length; turn++) {
       const lap = laps[(round + turn) % laps.length];
       if (lap === undefined) continue;
+      // What the one before has left to be cleared away is in nobody's way.
+      await Bun.sleep(REST_MS);
       const run = `bench-${Bun.randomUUIDv7()}`;
       const duration_ms = await lap.contender.convert(file, run);
       // The first round warms up.

@@ -6,11 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { isRecord } from "../core/json.ts";
 import { FileDigest } from "../plugins/ingest-csv/file-digest.ts";
 import { PieceWriter } from "../plugins/ingest-csv/piece-writer.ts";
+import { Removals } from "../plugins/ingest-csv/removals.ts";
 import { Spool } from "../plugins/ingest-csv/spool.ts";
 import { patternBytes } from "./conformance/storage-bytes.ts";
+import { silentLog } from "./support/silent-log.ts";
 
 const MIB = 1024 * 1024;
 
+const removals = new Removals(silentLog);
 let scratch = "";
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "lakehouse-spool-"));
@@ -33,7 +36,7 @@ describe("the spool of an upload", () => {
     "holds its %d bytes and knows their hash",
     async (size) => {
       const bytes = patternBytes(size, size + 1);
-      await using spool = await Spool.create(scratch);
+      await using spool = await Spool.create(scratch, removals);
       for (const chunk of oddChunks(bytes)) await spool.write(chunk);
       await spool.finish();
       expect(spool.size_bytes).toBe(size);
@@ -44,10 +47,20 @@ describe("the spool of an upload", () => {
     },
   );
 
+  test.each([1, 65])("is gone when its removal has ended: %d MiB", async (size_mib) => {
+    const spool = await Spool.create(scratch, removals);
+    const piece = patternBytes(MIB, 3);
+    for (let written = 0; written < size_mib; written++) await spool.write(piece);
+    await spool.finish();
+    await spool[Symbol.asyncDispose]();
+    await removals.idle();
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
   test("has a thread for the hash only while there are few", async () => {
     const bytes = patternBytes(3 * MIB, 9);
     await using spools = new AsyncDisposableStack();
-    const all = await Promise.all(Array.from({ length: 9 }, () => Spool.create(scratch)));
+    const all = await Promise.all(Array.from({ length: 9 }, () => Spool.create(scratch, removals)));
     for (const spool of all) spools.use(spool);
     for (const chunk of oddChunks(bytes)) {
       await Promise.all(all.map((spool) => spool.write(chunk)));
@@ -63,7 +76,7 @@ describe("the spool of an upload", () => {
 
   test("shows who follows it true bytes only, and at least as many as it says", async () => {
     const bytes = patternBytes(24 * MIB, 4);
-    await using spool = await Spool.create(scratch);
+    await using spool = await Spool.create(scratch, removals);
     let shown_bytes = 0;
     const look = async (): Promise<void> => {
       const said_bytes = spool.size_bytes;
@@ -83,7 +96,7 @@ describe("the spool of an upload", () => {
   });
 
   test("keeps its bytes although the caller uses the buffer again", async () => {
-    await using spool = await Spool.create(scratch);
+    await using spool = await Spool.create(scratch, removals);
     const buffer = new Uint8Array(100_000);
     const expected = new Bun.CryptoHasher("sha256");
     for (let turn = 0; turn < 60; turn++) {
@@ -97,7 +110,7 @@ describe("the spool of an upload", () => {
 
   test.each([10, 3 * MIB])("that is left after %d bytes leaves nothing behind", async (size) => {
     {
-      await using spool = await Spool.create(scratch);
+      await using spool = await Spool.create(scratch, removals);
       await spool.write(new Uint8Array(size));
     }
     expect(await readdir(scratch)).toEqual([]);

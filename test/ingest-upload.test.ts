@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { CodecRegistry } from "../core/codec.ts";
 import { CodedUploads } from "../plugins/ingest-csv/coded-upload.ts";
+import { silentLog } from "./support/silent-log.ts";
+import { Removals } from "../plugins/ingest-csv/removals.ts";
 import { Spool } from "../plugins/ingest-csv/spool.ts";
 import { receiveUpload, type UploadLabel } from "../plugins/ingest-csv/upload.ts";
 
@@ -31,7 +33,7 @@ async function receive(
     type = `multipart/form-data; boundary=${BOUNDARY}`,
   } = {},
 ): Promise<Received> {
-  await using spool = await Spool.create(scratch);
+  await using spool = await Spool.create(scratch, new Removals(silentLog));
   let at = 0;
   const stream = new ReadableStream<Uint8Array>({
     pull(controller) {

@@ -8,6 +8,7 @@ import { csvCodec } from "./csv-codec.ts";
 import { jsonlCodec } from "./jsonl-codec.ts";
 import { IngestProgress } from "./progress.ts";
 import { parquetCodec } from "./parquet-codec.ts";
+import { Removals } from "./removals.ts";
 import { ingestRoutes } from "./routes.ts";
 
 /** Address space beyond the engine's memory: the engine's threads, and JavaScript. */
@@ -51,16 +52,17 @@ export const ingestCsv = definePlugin({
     const engine_pool = pool(engine_bytes);
     const wasm_bytes = (threads + WASM_MEMORIES_OF_MAIN) * WASM_MEMORY_BYTES;
     const csv_pool = pool(engine_bytes + threads * THREAD_BYTES + wasm_bytes);
+    const removals = new Removals(log);
     return {
       routes: ingestRoutes(
-        { catalog, store, codecs, limits, scratch_path },
+        { catalog, store, codecs, limits, scratch_path, removals },
         new IngestProgress({ limits, clock }),
       ),
       services: {},
       codecs: [csvCodec(csv_pool), jsonlCodec(engine_pool), parquetCodec(engine_pool)],
       content_codings: [gzipCoding, zstdCoding(limits)],
       async stop() {
-        await Promise.all([csv_pool.stop(), engine_pool.stop()]);
+        await Promise.all([csv_pool.stop(), engine_pool.stop(), removals.idle()]);
       },
     };
   },

@@ -19,6 +19,7 @@ import {
 import type { IngestRequest } from "./ingest-request.ts";
 import type { RunningIngest } from "./progress.ts";
 import type { SchemaMode } from "./reconcile.ts";
+import type { Removals } from "./removals.ts";
 import { commitRejects, dropRejects, rejectsName } from "./rejects-commit.ts";
 import { Spool } from "./spool.ts";
 import { receiveUpload, type UploadLabel } from "./upload.ts";
@@ -32,6 +33,7 @@ export interface IngestParts {
     "upload_bytes" | "decoded_bytes" | "decoded_ratio" | "ingest_timeout_ms"
   >;
   readonly scratch_path: string;
+  readonly removals: Removals;
 }
 
 export interface IngestAnswer {
@@ -85,14 +87,14 @@ export async function ingest(
   parts: IngestParts,
   progress: RunningIngest,
 ): Promise<IngestAnswer | DryRunAnswer> {
-  const { catalog, limits, scratch_path } = parts;
+  const { catalog, limits, scratch_path, removals } = parts;
   const { name, options, dry_run } = asked;
   const with_rejects = options["on_error"] === "reject";
   if (with_rejects) checkName(rejectsName(name));
   const judge = (): JudgedAgainst => judgedAgainst(catalog.get(name), asked.schema);
   // A quarantined name is refused before the upload is read.
   judge();
-  await using spool = await Spool.create(scratch_path);
+  await using spool = await Spool.create(scratch_path, removals);
   const { signal } = request;
   const onProgress = (step: unknown): void => progress.converted(step);
   const conversion_options = { spool, options, limits, signal, onProgress, dry_run, with_rejects };
