@@ -18,6 +18,7 @@ const WIDE_ROWS = fromEnvironment("LAKEHOUSE_BENCH_WIDE_ROWS", 125_000);
 const ROUNDS = fromEnvironment("LAKEHOUSE_BENCH_ROUNDS", 5);
 const LARGE_BYTES = fromEnvironment("LAKEHOUSE_BENCH_LARGE_BYTES", 4_000_000_000);
 
+/** Between two turns. */
 const REST_MS = 250;
 
 const TARGETS = {

@@ -36,7 +36,7 @@ const table = {
   ingest_queue: limit(64, "Uploads that may wait for a worker."),
   ingest_threads: limit(
     4,
-    "Threads of one ingest worker that convert CSV, 100 to 200 MiB each, more with thousands of columns; never more than cores.",
+    "Threads of one ingest worker that convert CSV, 90 to 150 MiB each, more with thousands of columns; never more than cores.",
   ),
   ingest_memory_bytes: limit(2 * GIB, "Memory of the engine in one ingest worker."),
   ingest_temp_bytes: limit(16 * GIB, "Disk the engine of one ingest worker may spill to."),

@@ -122,7 +122,7 @@ export class WorkerCall {
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** What work is stopped with that takes longer than it may. */
-export function deadlineExceeded(deadline_ms: number): LakehouseError {
+function deadlineExceeded(deadline_ms: number): LakehouseError {
   return new LakehouseError(
     "deadline_exceeded",
     `The work was stopped at its deadline of ${deadline_ms} ms.`,
@@ -130,7 +130,7 @@ export function deadlineExceeded(deadline_ms: number): LakehouseError {
   );
 }
 
-/** Calls back with `deadlineExceeded` after so long. */
+/** Calls back with `deadline_exceeded` after so long. */
 export function startDeadline(deadline_ms: number, stop: (reason: LakehouseError) => void): Timer {
   return setTimeout(() => stop(deadlineExceeded(deadline_ms)), Math.min(deadline_ms, TIMER_MS_MAX));
 }

@@ -2,7 +2,7 @@ import { cacheDirs } from "./cache-dir.ts";
 import { errorFromJson, LakehouseError } from "./error.ts";
 import { isRecord, type Json } from "./json.ts";
 import type { Logger } from "./log.ts";
-import { abortedError, WorkerCall, startDeadline } from "./worker-call.ts";
+import { abortedError, startDeadline, WorkerCall } from "./worker-call.ts";
 import {
   decodeJson,
   encodeFrame,

@@ -65,7 +65,7 @@ export async function convertRange({
   using kernel = await CsvKernel.borrow();
   const columns = columnsOf(settings);
   const bad = new RecordPacker();
-  const written = output && new RangeFiles(output);
+  const written = output && new RangeWriter(output);
   const scanner = kernel.scan({
     ...scanOptions(settings, start, columns, (record) => {
       if (bad.count < settings.bad_max) bad.add(record);
@@ -170,8 +170,8 @@ function scanOptions(
   };
 }
 
-/** The files of one range. */
-class RangeFiles {
+/** Writes the files of one range. */
+class RangeWriter {
   readonly files: RowGroupFile[] = [];
   /** Those that were begun. */
   readonly #paths: string[] = [];

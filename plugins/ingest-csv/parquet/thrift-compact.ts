@@ -27,7 +27,6 @@ type IntType = (typeof INT_TYPES)[number];
 /** What lists have, by name. */
 const ELEMENTS = { i32: 5, binary: BINARY, struct: STRUCT } as const;
 
-export const i16 = (value: number): ThriftValue => ({ kind: "int", type: 4, value: BigInt(value) });
 export const i32 = (value: number): ThriftValue => ({ kind: "int", type: 5, value: BigInt(value) });
 export const i64 = (value: number): ThriftValue => ({ kind: "int", type: 6, value: BigInt(value) });
 export const bool = (value: boolean): ThriftValue => ({ kind: "bool", value });

@@ -50,8 +50,7 @@ const RLE_DICTIONARY: u32 = 8;
  * The last chunk, u32 each: encoding of its values, whether it is compressed, entries of its
  * dictionary; of the dictionary and of the page, where it is, its bytes, and its bytes before they
  * were compressed; whether there are bounds, and where and how long the least and greatest value are;
- * and as one i64 the sum of its values, if they are booleans or stored as
- * whole numbers.
+ * and as one i64 the sum of its values, if they are booleans or stored as whole numbers.
  */
 export const chunk: usize = memory.data(64);
 
